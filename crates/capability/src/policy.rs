@@ -1,0 +1,553 @@
+//! Policies: the client's interface as it is written, and what it means.
+//!
+//! The same words serve a channel's `allow` and an organisation's ceiling, in JSON (camelCase) and TOML
+//! (snake_case). A policy is an upper bound: it grants nothing by itself, it limits what a manifest may get. Unknown
+//! keys are refused, because a misspelt permission must not be silently ignored.
+
+use crate::address::Cidr;
+use crate::host::Origin;
+use crate::pattern::{HostPattern, HttpRule, Method, Methods, Ports};
+use crate::quota::{Limits, MB};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// What a policy means.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Policy {
+    /// What HTTP may reach.
+    pub http: Vec<HttpRule>,
+    /// Explicit words for special-purpose addresses.
+    pub special: Vec<AddressWord>,
+    /// Time, if granted.
+    pub clock: Option<Clock>,
+    /// Which secrets may be used, by name, and where.
+    pub secrets: BTreeMap<String, SecretUse>,
+    /// Subtrees. No interface of this version reads files, so no grant holds one; the words are checked all the same.
+    pub filesystem: Filesystem,
+    /// Limits, where the policy sets them.
+    pub limits: LimitWishes,
+}
+
+/// An explicit word for addresses that are refused otherwise.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AddressWord {
+    /// Which addresses.
+    pub block: Cidr,
+    /// On which ports.
+    pub ports: Ports,
+    /// Which line says so.
+    pub source: String,
+}
+
+/// What a run may do with time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Clock {
+    /// Longest single sleep, milliseconds.
+    #[serde(alias = "max_sleep_ms")]
+    pub max_sleep_ms: u32,
+    /// Sleeps per run.
+    #[serde(alias = "max_sleeps", default, skip_serializing_if = "Option::is_none")]
+    pub max_sleeps: Option<u64>,
+}
+
+/// Where a secret may be sent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SecretUse {
+    /// To these origins and no other.
+    pub origins: Vec<Origin>,
+    /// Whether it may cross the network unencrypted.
+    pub in_clear: bool,
+}
+
+/// Subtrees that may be mounted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filesystem {
+    /// Absolute paths.
+    pub paths: Vec<String>,
+    /// Bytes per file.
+    pub max_file_bytes: Option<u64>,
+    /// Whether nothing may be written.
+    pub read_only: bool,
+}
+
+/// Limits as wished for, in the units of [`Limits`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "as in `Limits`")]
+pub struct LimitWishes {
+    pub memory_bytes: Option<u64>,
+    pub cpu_ms: Option<u64>,
+    pub wall_ms: Option<u64>,
+    pub effect_ms: Option<u64>,
+    pub requests: Option<u64>,
+    pub connections: Option<u64>,
+    pub bytes_in: Option<u64>,
+    pub bytes_out: Option<u64>,
+    pub sleeps: Option<u64>,
+    pub log_bytes: Option<u64>,
+    pub measurements: Option<u64>,
+    pub denials: Option<u64>,
+}
+
+impl LimitWishes {
+    /// These wishes where they are set, `base` where they are not.
+    #[must_use]
+    pub fn over(&self, base: &Limits) -> Limits {
+        Limits {
+            memory_bytes: self.memory_bytes.unwrap_or(base.memory_bytes),
+            cpu_ms: self.cpu_ms.unwrap_or(base.cpu_ms),
+            wall_ms: self.wall_ms.unwrap_or(base.wall_ms),
+            effect_ms: self.effect_ms.unwrap_or(base.effect_ms),
+            requests: self.requests.unwrap_or(base.requests),
+            connections: self.connections.unwrap_or(base.connections),
+            bytes_in: self.bytes_in.unwrap_or(base.bytes_in),
+            bytes_out: self.bytes_out.unwrap_or(base.bytes_out),
+            sleeps: self.sleeps.unwrap_or(base.sleeps),
+            log_bytes: self.log_bytes.unwrap_or(base.log_bytes),
+            measurements: self.measurements.unwrap_or(base.measurements),
+            denials: self.denials.unwrap_or(base.denials),
+        }
+    }
+
+    /// These wishes, and `other`'s where these are silent.
+    #[must_use]
+    pub fn or(self, other: &Self) -> Self {
+        Self {
+            memory_bytes: self.memory_bytes.or(other.memory_bytes),
+            cpu_ms: self.cpu_ms.or(other.cpu_ms),
+            wall_ms: self.wall_ms.or(other.wall_ms),
+            effect_ms: self.effect_ms.or(other.effect_ms),
+            requests: self.requests.or(other.requests),
+            connections: self.connections.or(other.connections),
+            bytes_in: self.bytes_in.or(other.bytes_in),
+            bytes_out: self.bytes_out.or(other.bytes_out),
+            sleeps: self.sleeps.or(other.sleeps),
+            log_bytes: self.log_bytes.or(other.log_bytes),
+            measurements: self.measurements.or(other.measurements),
+            denials: self.denials.or(other.denials),
+        }
+    }
+}
+
+impl Limits {
+    /// The lesser of the two, dimension by dimension.
+    #[must_use]
+    pub fn least(&self, other: &Self) -> Self {
+        Self {
+            memory_bytes: self.memory_bytes.min(other.memory_bytes),
+            cpu_ms: self.cpu_ms.min(other.cpu_ms),
+            wall_ms: self.wall_ms.min(other.wall_ms),
+            effect_ms: self.effect_ms.min(other.effect_ms),
+            requests: self.requests.min(other.requests),
+            connections: self.connections.min(other.connections),
+            bytes_in: self.bytes_in.min(other.bytes_in),
+            bytes_out: self.bytes_out.min(other.bytes_out),
+            sleeps: self.sleeps.min(other.sleeps),
+            log_bytes: self.log_bytes.min(other.log_bytes),
+            measurements: self.measurements.min(other.measurements),
+            denials: self.denials.min(other.denials),
+        }
+    }
+}
+
+/// A fault in a policy or manifest: where, what, and the fix.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// Line in the text, from 1, where it is known.
+    pub line: Option<usize>,
+    /// The key, as a path from the top.
+    pub key: String,
+    /// What is wrong, with the input in backticks, and what to write instead.
+    pub problem: String,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(line) = self.line {
+            write!(f, "line {line}: ")?;
+        }
+        if !self.key.is_empty() {
+            write!(f, "{}: ", self.key)?;
+        }
+        f.write_str(&self.problem)
+    }
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+struct WrittenPolicy {
+    network: WrittenNetwork,
+    filesystem: WrittenFilesystem,
+    resources: WrittenResources,
+    clock: Option<Clock>,
+    secrets: BTreeMap<String, WrittenSecret>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+struct WrittenNetwork {
+    #[serde(alias = "allowed_hosts")]
+    allowed_hosts: Vec<String>,
+    #[serde(alias = "allowed_ports")]
+    allowed_ports: Vec<WrittenPorts>,
+    #[serde(alias = "allowed_origins")]
+    allowed_origins: Vec<WrittenOrigin>,
+    #[serde(alias = "max_connections")]
+    max_connections: Option<u64>,
+    timeout: Option<u64>,
+    #[serde(alias = "max_requests")]
+    max_requests: Option<u64>,
+    #[serde(alias = "max_bytes_in")]
+    max_bytes_in: Option<u64>,
+    #[serde(alias = "max_bytes_out")]
+    max_bytes_out: Option<u64>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum WrittenPorts {
+    One(i64),
+    Range(String),
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum WrittenOrigin {
+    Plain(String),
+    Narrow(NarrowOrigin),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NarrowOrigin {
+    origin: String,
+    methods: Vec<String>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+struct WrittenFilesystem {
+    #[serde(alias = "allowed_paths")]
+    allowed_paths: Vec<String>,
+    #[serde(alias = "max_file_size")]
+    max_file_size: Option<u64>,
+    #[serde(alias = "read_only")]
+    read_only: Option<bool>,
+}
+
+/// `resources` as written, in a policy and in a manifest.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(crate) struct WrittenResources {
+    #[serde(rename = "maxMemoryMB", alias = "max_memory_mb", skip_serializing_if = "Option::is_none")]
+    max_memory_mb: Option<u64>,
+    #[serde(alias = "max_cpu_time_ms", skip_serializing_if = "Option::is_none")]
+    max_cpu_time_ms: Option<u64>,
+    #[serde(alias = "max_wall_time_ms", skip_serializing_if = "Option::is_none")]
+    max_wall_time_ms: Option<u64>,
+    #[serde(alias = "max_log_bytes", skip_serializing_if = "Option::is_none")]
+    max_log_bytes: Option<u64>,
+    #[serde(alias = "max_measurements", skip_serializing_if = "Option::is_none")]
+    max_measurements: Option<u64>,
+    #[serde(alias = "max_denials", skip_serializing_if = "Option::is_none")]
+    max_denials: Option<u64>,
+}
+
+impl WrittenResources {
+    pub(crate) fn wishes(&self, faults: &mut Vec<Fault>) -> LimitWishes {
+        let most = Limits::CEILING;
+        let mut within =
+            |key: &str, value: Option<u64>, most: u64| bounded(&format!("resources.{key}"), value, most, faults);
+        LimitWishes {
+            memory_bytes: within("maxMemoryMB", self.max_memory_mb, most.memory_bytes / MB).map(|mb| mb * MB),
+            cpu_ms: within("maxCpuTimeMs", self.max_cpu_time_ms, most.cpu_ms),
+            wall_ms: within("maxWallTimeMs", self.max_wall_time_ms, most.wall_ms),
+            log_bytes: within("maxLogBytes", self.max_log_bytes, most.log_bytes),
+            measurements: within("maxMeasurements", self.max_measurements, most.measurements),
+            denials: within("maxDenials", self.max_denials, most.denials),
+            ..LimitWishes::default()
+        }
+    }
+}
+
+fn bounded(key: &str, value: Option<u64>, most: u64, faults: &mut Vec<Fault>) -> Option<u64> {
+    if let Some(given) = value.filter(|given| *given > most) {
+        faults.push(Fault {
+            line: None,
+            key: key.to_owned(),
+            problem: format!("`{given}` is more than the most allowed, `{most}`"),
+        });
+    }
+    value
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct WrittenSecret {
+    #[serde(alias = "allowed_origins")]
+    allowed_origins: Vec<String>,
+    #[serde(alias = "allow_clear_text", default)]
+    allow_clear_text: bool,
+}
+
+impl Policy {
+    /// Reads a policy from JSON.
+    ///
+    /// # Errors
+    /// Every fault found, with its line where that is known.
+    pub fn from_json(text: &str) -> Result<Self, Vec<Fault>> {
+        let written: WrittenPolicy = serde_json::from_str(text).map_err(|error| vec![json_fault(&error)])?;
+        written.mean(text)
+    }
+
+    /// Reads a policy from TOML.
+    ///
+    /// # Errors
+    /// Every fault found, with its line where that is known.
+    pub fn from_toml(text: &str) -> Result<Self, Vec<Fault>> {
+        let written: WrittenPolicy = toml::from_str(text).map_err(|error| vec![toml_fault(text, &error)])?;
+        written.mean(text)
+    }
+
+    /// Reads one word of a command line: an origin (`https://example.org`), `host:port`, an address or block
+    /// (`10.0.0.0/8`, any port), or `clock=MILLISECONDS`.
+    ///
+    /// # Errors
+    /// What is wrong with the word, and the spellings that are understood.
+    pub fn from_word(word: &str) -> Result<Self, String> {
+        let source = format!("--allow {word}");
+        if let Some(ms) = word.strip_prefix("clock=") {
+            let max_sleep_ms =
+                ms.parse().map_err(|_| format!("`{word}` needs a number of milliseconds, as in `clock=1000`"))?;
+            return Ok(Self { clock: Some(Clock { max_sleep_ms, max_sleeps: None }), ..Self::default() });
+        }
+        if word.contains("://") {
+            let origin: Origin = word.parse().map_err(|fault: crate::Misspelling| fault.to_string())?;
+            let rule = HttpRule::origin(&origin, Methods::ANY, source);
+            return Ok(Self {
+                special: address_word(&rule).into_iter().collect(),
+                http: vec![rule],
+                ..Self::default()
+            });
+        }
+        let (host, ports) = match word.rsplit_once(':') {
+            Some((host, port)) if !host.contains(':') || host.ends_with(']') => {
+                let port = port.parse().ok().filter(|port| *port > 0);
+                (
+                    host,
+                    Ports::one(
+                        port.ok_or_else(|| format!("`{word}` has a port that is not a number from 1 to 65535"))?,
+                    ),
+                )
+            }
+            _ => (word, Ports { low: 1, high: u16::MAX }),
+        };
+        let host: HostPattern = host.parse().map_err(|fault: crate::Misspelling| fault.to_string())?;
+        if ports.low != ports.high && !matches!(host, HostPattern::Block(_)) {
+            return Err(format!(
+                "`{word}` is neither an origin such as `https://{word}`, nor `{word}:443`, nor an address"
+            ));
+        }
+        let rule = HttpRule { scheme: None, host, ports, methods: Methods::ANY, source };
+        Ok(Self { special: address_word(&rule).into_iter().collect(), http: vec![rule], ..Self::default() })
+    }
+
+    /// Whatever either allows. Limits of `self` come first.
+    #[must_use]
+    pub fn join(mut self, other: Self) -> Self {
+        self.http.extend(other.http);
+        self.special.extend(other.special);
+        self.clock = self.clock.or(other.clock);
+        for (name, usage) in other.secrets {
+            let own = self.secrets.entry(name).or_default();
+            own.origins.extend(usage.origins);
+            own.in_clear |= usage.in_clear;
+        }
+        self.filesystem.paths.extend(other.filesystem.paths);
+        self.limits = self.limits.or(&other.limits);
+        self
+    }
+}
+
+/// A rule for address literals is also the explicit word that special-purpose addresses need.
+pub(crate) fn address_word(rule: &HttpRule) -> Option<AddressWord> {
+    match rule.host {
+        HostPattern::Block(block) => Some(AddressWord { block, ports: rule.ports, source: rule.source.clone() }),
+        _ => None,
+    }
+}
+
+impl WrittenPolicy {
+    fn mean(self, text: &str) -> Result<Policy, Vec<Fault>> {
+        let mut faults = Vec::new();
+        let mut policy = Policy { clock: self.clock, limits: self.resources.wishes(&mut faults), ..Policy::default() };
+        self.network.mean(&mut policy, text, &mut faults);
+        self.filesystem.mean(&mut policy, text, &mut faults);
+        for (name, written) in self.secrets {
+            let key = format!("secrets.{name}.allowedOrigins");
+            let origins =
+                written.allowed_origins.iter().filter_map(|origin| parse(origin, &key, text, &mut faults)).collect();
+            policy.secrets.insert(name, SecretUse { origins, in_clear: written.allow_clear_text });
+        }
+        if faults.is_empty() { Ok(policy) } else { Err(faults) }
+    }
+}
+
+impl WrittenNetwork {
+    fn mean(self, policy: &mut Policy, text: &str, faults: &mut Vec<Fault>) {
+        let hosts: Vec<(HostPattern, &String)> = self
+            .allowed_hosts
+            .iter()
+            .filter_map(|host| Some((parse(host, "network.allowedHosts", text, faults)?, host)))
+            .collect();
+        let ports: Vec<Ports> = self.allowed_ports.iter().filter_map(|ports| ports.mean(text, faults)).collect();
+        for (host, written) in &hosts {
+            for range in &ports {
+                let source = format!("network.allowedHosts `{written}` × allowedPorts `{range}`");
+                let rule = HttpRule { scheme: None, host: host.clone(), ports: *range, methods: Methods::ANY, source };
+                policy.special.extend(address_word(&rule));
+                policy.http.push(rule);
+            }
+        }
+        for origin in &self.allowed_origins {
+            if let Some(rule) = origin.mean(text, faults) {
+                policy.special.extend(address_word(&rule));
+                policy.http.push(rule);
+            }
+        }
+        let most = Limits::CEILING;
+        let mut within =
+            |key: &str, value: Option<u64>, most: u64| bounded(&format!("network.{key}"), value, most, faults);
+        policy.limits.connections = within("maxConnections", self.max_connections, most.connections);
+        policy.limits.effect_ms = within("timeout", self.timeout, most.effect_ms);
+        policy.limits.requests = within("maxRequests", self.max_requests, most.requests);
+        policy.limits.bytes_in = within("maxBytesIn", self.max_bytes_in, most.bytes_in);
+        policy.limits.bytes_out = within("maxBytesOut", self.max_bytes_out, most.bytes_out);
+        policy.limits.sleeps = policy.clock.and_then(|clock| clock.max_sleeps);
+    }
+}
+
+impl WrittenPorts {
+    fn mean(&self, text: &str, faults: &mut Vec<Fault>) -> Option<Ports> {
+        let port = |number: i64| u16::try_from(number).ok().filter(|port| *port > 0);
+        let (shown, ports) = match self {
+            Self::One(number) => (number.to_string(), port(*number).map(Ports::one)),
+            Self::Range(written) => {
+                let ends = written.split_once('-').and_then(|(low, high)| {
+                    let plain = |s: &str| s.parse::<u16>().ok().filter(|port| *port > 0 && port.to_string() == s);
+                    Some(Ports { low: plain(low)?, high: plain(high)? })
+                });
+                (written.clone(), ends.filter(|ends| ends.low <= ends.high))
+            }
+        };
+        if ports.is_none() {
+            let problem = format!("`{shown}` is not a port from 1 to 65535, or a range such as `\"8000-8099\"`");
+            faults.push(Fault { line: line_of(text, &shown), key: "network.allowedPorts".into(), problem });
+        }
+        ports
+    }
+}
+
+impl WrittenOrigin {
+    fn mean(&self, text: &str, faults: &mut Vec<Fault>) -> Option<HttpRule> {
+        let key = "network.allowedOrigins";
+        let (written, methods) = match self {
+            Self::Plain(origin) => (origin, Some(Methods::ANY)),
+            Self::Narrow(NarrowOrigin { origin, methods }) => {
+                let parsed: Vec<Option<Method>> =
+                    methods.iter().map(|method| parse(method, key, text, faults)).collect();
+                (origin, parsed.into_iter().collect::<Option<Methods>>())
+            }
+        };
+        let origin: Origin = parse(written, key, text, faults)?;
+        Some(HttpRule::origin(&origin, methods?, format!("{key} `{written}`")))
+    }
+}
+
+impl WrittenFilesystem {
+    fn mean(self, policy: &mut Policy, text: &str, faults: &mut Vec<Fault>) {
+        for path in &self.allowed_paths {
+            let canonical = path.starts_with('/')
+                && (path == "/" || !path.ends_with('/'))
+                && path.split('/').skip(1).all(|part| path == "/" || !matches!(part, "" | "." | ".."))
+                && !path.contains('\0');
+            if !canonical {
+                let problem =
+                    format!("`{path}` is not an absolute path without `.`, `..`, doubled or trailing slashes");
+                faults.push(Fault { line: line_of(text, path), key: "filesystem.allowedPaths".into(), problem });
+            }
+        }
+        policy.filesystem = Filesystem {
+            paths: self.allowed_paths,
+            max_file_bytes: self.max_file_size,
+            read_only: self.read_only.unwrap_or(true),
+        };
+    }
+}
+
+fn parse<T: std::str::FromStr<Err = crate::Misspelling>>(
+    written: &str,
+    key: &str,
+    text: &str,
+    faults: &mut Vec<Fault>,
+) -> Option<T> {
+    written
+        .parse()
+        .map_err(|misspelling: crate::Misspelling| {
+            faults.push(Fault { line: line_of(text, written), key: key.to_owned(), problem: misspelling.to_string() });
+        })
+        .ok()
+}
+
+/// The line on which a value stands: good enough for a person, and exact where the value is not repeated.
+fn line_of(text: &str, value: &str) -> Option<usize> {
+    let quoted = format!("\"{value}\"");
+    let at = text.find(&quoted).or_else(|| text.find(value))?;
+    Some(text.get(..at)?.matches('\n').count() + 1)
+}
+
+pub(crate) fn json_fault(error: &serde_json::Error) -> Fault {
+    let message = error.to_string();
+    let problem = message.rsplit_once(" at line ").map_or(message.as_str(), |(head, _)| head);
+    Fault { line: Some(error.line()).filter(|line| *line > 0), key: String::new(), problem: did_you_mean(problem) }
+}
+
+pub(crate) fn toml_fault(text: &str, error: &toml::de::Error) -> Fault {
+    let line = error.span().and_then(|span| text.get(..span.start)).map(|before| before.matches('\n').count() + 1);
+    Fault { line, key: String::new(), problem: did_you_mean(error.message()) }
+}
+
+/// Adds the likely word to serde's `unknown field` message.
+fn did_you_mean(message: &str) -> String {
+    let mut quoted = message.split('`').skip(1).step_by(2);
+    let (Some(written), true) = (quoted.next(), message.starts_with("unknown field")) else {
+        return message.to_owned();
+    };
+    let nearest = quoted.map(|known| (distance(written, known), known)).min();
+    match nearest {
+        Some((steps, known)) if steps <= 1 + written.len() / 4 => {
+            format!("unknown key `{written}`; did you mean `{known}`?")
+        }
+        _ => message.replacen("field", "key", 1),
+    }
+}
+
+/// Levenshtein distance, letters compared without case.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<u8> = b.to_ascii_lowercase().into_bytes();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.to_ascii_lowercase().bytes().enumerate() {
+        let mut diagonal = i;
+        let mut left = i + 1;
+        for (cell, y) in row.iter_mut().skip(1).zip(&b) {
+            let best = (diagonal + usize::from(x != *y)).min(*cell + 1).min(left + 1);
+            diagonal = std::mem::replace(cell, best);
+            left = best;
+        }
+        if let Some(first) = row.first_mut() {
+            *first = i + 1;
+        }
+    }
+    row.last().copied().unwrap_or_default()
+}
