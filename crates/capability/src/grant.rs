@@ -6,7 +6,7 @@
 use crate::address::Cidr;
 use crate::host::Origin;
 use crate::manifest::{Ask, Manifest, Wanted};
-use crate::pattern::{HttpRule, Methods};
+use crate::pattern::{HostPattern, HttpRule, Methods, Ports};
 use crate::policy::{AddressWord, Clock, Fault, Policy, SecretUse, address_word};
 use crate::quota::Limits;
 use serde_json::Value;
@@ -155,7 +155,7 @@ pub fn negotiate(
 fn implied(asks: &[Ask], allow: &Policy) -> Policy {
     let mut policy = Policy::default();
     for ask in asks.iter().filter(|ask| ask.from_settings) {
-        if let Wanted::Http { origin, methods } = &ask.what {
+        if let Wanted::Http { origin: Some(origin), methods } = &ask.what {
             let rule = HttpRule::origin(origin, *methods, "settings");
             policy.special.extend(address_word(&rule));
             policy.http.push(rule);
@@ -165,7 +165,7 @@ fn implied(asks: &[Ask], allow: &Policy) -> Policy {
         .iter()
         .filter(|ask| ask.from_settings)
         .filter_map(|ask| match &ask.what {
-            Wanted::Http { origin, .. } => Some(origin.clone()),
+            Wanted::Http { origin, .. } => origin.clone(),
             _ => None,
         })
         .collect();
@@ -187,7 +187,10 @@ impl Bounds<'_> {
     fn admit(&self, ask: &Ask, grant: &mut Grant) -> Result<(), (String, String)> {
         match &ask.what {
             Wanted::Http { origin, methods } => {
-                let rules = self.http(origin, *methods)?;
+                let rules = match origin {
+                    Some(origin) => self.http(origin, *methods)?,
+                    None => self.whatever_is_allowed(*methods),
+                };
                 grant.http.extend(rules.into_iter().filter(|rule| !grant.http.contains(rule)).collect::<Vec<_>>());
             }
             Wanted::Secret(name) => {
@@ -215,6 +218,23 @@ impl Bounds<'_> {
                 "the ceiling does not permit it".to_owned(),
                 format!("ask whoever keeps the ceiling for network.allowedOrigins = [\"{origin}\"]"),
             ))
+        }
+    }
+
+    /// Every destination that the operator allows: for a probe that cannot know beforehand where it is sent, as one
+    /// that follows redirects. It is bounded by `allow` and the ceiling like everything else.
+    fn whatever_is_allowed(&self, methods: Methods) -> Vec<HttpRule> {
+        let asked = HttpRule {
+            scheme: None,
+            host: HostPattern::Any,
+            ports: Ports { low: 1, high: u16::MAX },
+            methods,
+            source: "manifest".to_owned(),
+        };
+        let allowed = meet_all(&[asked], &self.allow.http);
+        match self.ceiling {
+            Some(ceiling) => meet_all(&allowed, &ceiling.http),
+            None => allowed,
         }
     }
 

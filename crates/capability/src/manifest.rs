@@ -85,8 +85,8 @@ pub struct Ask {
 pub enum Wanted {
     /// To send HTTP requests.
     Http {
-        /// To here.
-        origin: Origin,
+        /// To here; to wherever the operator allows where `None`, written `*`.
+        origin: Option<Origin>,
         /// With these methods.
         methods: Methods,
     },
@@ -111,7 +111,8 @@ impl Wanted {
 impl fmt::Display for Wanted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Http { origin, methods } => write!(f, "http {origin} ({methods})"),
+            Self::Http { origin: Some(origin), methods } => write!(f, "http {origin} ({methods})"),
+            Self::Http { origin: None, methods } => write!(f, "http to whatever is allowed ({methods})"),
             Self::Secret(name) => write!(f, "secret {name}"),
             Self::Clock(ms) => write!(f, "clock (sleep up to {ms} ms)"),
         }
@@ -258,7 +259,10 @@ impl WrittenAsk {
         match self {
             Self::Http { origin, methods, reason } => {
                 let Some(expanded) = expand(origin, settings)? else { return Ok(None) };
-                let origin = expanded.text.parse().map_err(|fault| format!("{fault}"))?;
+                let origin = match expanded.text.as_str() {
+                    "*" => None,
+                    text => Some(text.parse().map_err(|fault| format!("{fault}"))?),
+                };
                 let methods = expand_methods(methods, settings)?;
                 let what = Wanted::Http { origin, methods };
                 Ok(Some(Ask { required, what, reason: reason.clone(), from_settings: expanded.from_settings }))

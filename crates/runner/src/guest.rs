@@ -52,7 +52,7 @@ pub(crate) const MESSAGE_BYTES_MAX: usize = 4096;
 
 /// Why a probe could not examine its target.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "kind", content = "message")]
+#[serde(rename_all = "kebab-case")]
 pub enum Failure {
     /// The settings make no sense to it.
     InvalidSettings(String),

@@ -171,9 +171,9 @@ where
         .handshake(stream)
         .await
         .map_err(|error| protocol(&error))?;
-    let mut connection = pin!(connection);
-    let response = beside(connection.as_mut(), sender.send_request(request)).await?;
-    receive(connection, response, peer, limit, trace, began).await
+    let mut driver = Driver::new(connection);
+    let response = driver.beside(sender.send_request(request)).await?;
+    receive(driver, response, peer, limit, trace, began).await
 }
 
 async fn send_http2<S>(
@@ -193,40 +193,53 @@ where
         .handshake(stream)
         .await
         .map_err(|error| protocol(&error))?;
-    let mut connection = pin!(connection);
-    let response = beside(connection.as_mut(), sender.send_request(request)).await?;
-    receive(connection, response, peer, limit, trace, began).await
+    let mut driver = Driver::new(connection);
+    let response = driver.beside(sender.send_request(request)).await?;
+    receive(driver, response, peer, limit, trace, began).await
 }
 
-/// Polls the connection and one of its requests until the request is done.
-///
-/// A connection that ends first with the request's answer still to come has failed; the request then says how.
-async fn beside<C, F, T>(mut connection: Pin<&mut C>, request: F) -> Result<T, Fault>
-where
-    C: Future<Output = hyper::Result<()>>,
-    F: Future<Output = hyper::Result<T>>,
-{
-    let mut request = pin!(request);
-    let mut ended = false;
-    let done = std::future::poll_fn(|context| {
-        if let Poll::Ready(result) = request.as_mut().poll(context) {
-            return Poll::Ready(result);
-        }
-        if !ended && let Poll::Ready(result) = connection.as_mut().poll(context) {
-            ended = true;
-            if let Err(error) = result {
-                return Poll::Ready(Err(error));
+/// A connection's own future, polled beside whatever is asked of it.
+struct Driver<C> {
+    connection: Pin<Box<C>>,
+    /// Set once the connection has ended: how, if badly. It must not be polled again.
+    ended: Option<Option<hyper::Error>>,
+}
+
+impl<C: Future<Output = hyper::Result<()>>> Driver<C> {
+    fn new(connection: C) -> Self {
+        Self { connection: Box::pin(connection), ended: None }
+    }
+
+    /// Polls both until `asked` is done. What the connection delivered before it broke still counts: a peer that
+    /// sends too much after a whole response has sent a whole response.
+    async fn beside<F, T>(&mut self, asked: F) -> Result<T, Fault>
+    where
+        F: Future<Output = hyper::Result<T>>,
+    {
+        let mut asked = pin!(asked);
+        let done = std::future::poll_fn(|context| {
+            if let Poll::Ready(done) = asked.as_mut().poll(context) {
+                return Poll::Ready(done);
             }
-            return request.as_mut().poll(context);
-        }
-        // The connection may just have made the request's answer available.
-        request.as_mut().poll(context)
-    });
-    done.await.map_err(|error| protocol(&error))
+            if self.ended.is_none()
+                && let Poll::Ready(ended) = self.connection.as_mut().poll(context)
+            {
+                self.ended = Some(ended.err());
+            }
+            match asked.as_mut().poll(context) {
+                Poll::Pending => match self.ended.as_mut().and_then(Option::take) {
+                    Some(error) => Poll::Ready(Err(error)),
+                    None => Poll::Pending,
+                },
+                done => done,
+            }
+        });
+        done.await.map_err(|error| protocol(&error))
+    }
 }
 
 async fn receive<C>(
-    mut connection: Pin<&mut C>,
+    mut driver: Driver<C>,
     response: Response<Incoming>,
     peer: Peer,
     limit: usize,
@@ -245,7 +258,7 @@ where
     let mut body = Vec::new();
     let mut truncated = false;
     loop {
-        let frame = match body_frame(connection.as_mut(), &mut incoming).await {
+        let frame = match body_frame(&mut driver, &mut incoming).await {
             Ok(frame) => frame,
             // The budget ran out in the middle of the body: what there is, is kept, and said to be cut.
             Err(_) if trace.wire.exhausted().is_some_and(|(side, _)| side == Side::In) => {
@@ -280,15 +293,14 @@ where
 }
 
 async fn body_frame<C>(
-    connection: Pin<&mut C>,
+    driver: &mut Driver<C>,
     incoming: &mut Incoming,
 ) -> Result<Option<hyper::body::Frame<Bytes>>, Fault>
 where
     C: Future<Output = hyper::Result<()>>,
 {
-    let mut next = incoming.frame();
-    let frame = std::future::poll_fn(move |context| Pin::new(&mut next).poll(context).map(Ok));
-    beside(connection, frame).await?.transpose().map_err(|error| protocol(&error))
+    let frame = async { incoming.frame().await.transpose() };
+    driver.beside(frame).await
 }
 
 fn flatten(headers: &HeaderMap) -> Vec<(String, String)> {
@@ -371,6 +383,12 @@ fn protocol(error: &hyper::Error) -> Fault {
     } else {
         error.to_string()
     };
+    // What `http-body` says where the connection ends inside a body of known length.
+    if std::error::Error::source(error)
+        .is_some_and(|cause| cause.to_string().contains("end of file before message length"))
+    {
+        text = "the connection was closed in the middle of the response".to_owned();
+    }
     let mut cause = std::error::Error::source(error);
     while let Some(inner) = cause {
         let inner_text = inner.to_string();
