@@ -58,11 +58,11 @@ const SPECIAL_V4: &[(Ipv4Addr, u8, &str)] = &[
     v4(240, 0, 0, 0, 4, "reserved"),
 ];
 
-/// <https://www.iana.org/assignments/iana-ipv6-special-registry>, likewise.
+/// <https://www.iana.org/assignments/iana-ipv6-special-registry>, likewise. A block stands before one that holds it.
 const SPECIAL_V6: &[(Ipv6Addr, u8, &str)] = &[
     (Ipv6Addr::LOCALHOST, 128, "loopback"),
-    v6(0, 0, 0, 0, 8, "reserved"),
     v6(0x64, 0xff9b, 1, 0, 48, "local NAT64"),
+    v6(0, 0, 0, 0, 8, "reserved"),
     v6(0x100, 0, 0, 0, 64, "discard"),
     v6(0x100, 0, 0, 1, 64, "dummy prefix"),
     v6(0x2001, 0, 0, 0, 23, "protocol assignments"),
@@ -98,19 +98,16 @@ pub fn range(address: IpAddr) -> Range {
         _ if address.is_unspecified() => Range::Undialable("unspecified"),
         _ if address.is_multicast() => Range::Undialable("multicast"),
         IpAddr::V4(v4) if v4.is_broadcast() => Range::Undialable("broadcast"),
-        IpAddr::V4(v4) => find(SPECIAL_V4.iter().map(|(a, p, n)| (IpAddr::V4(*a), *p, *n)), IpAddr::V4(v4)),
-        IpAddr::V6(v6) => find(SPECIAL_V6.iter().map(|(a, p, n)| (IpAddr::V6(*a), *p, *n)), IpAddr::V6(v6)),
+        _ => special_blocks()
+            .find(|(block, _)| block.contains(address))
+            .map_or(Range::Public, |(block, name)| Range::Special(block, name)),
     }
 }
 
-fn find(table: impl Iterator<Item = (IpAddr, u8, &'static str)>, address: IpAddr) -> Range {
-    for (network, prefix, name) in table {
-        let block = Cidr { network, prefix };
-        if block.contains(address) {
-            return Range::Special(block, name);
-        }
-    }
-    Range::Public
+fn special_blocks() -> impl Iterator<Item = (Cidr, &'static str)> {
+    let v4 = SPECIAL_V4.iter().map(|(a, prefix, name)| (Cidr { network: IpAddr::V4(*a), prefix: *prefix }, *name));
+    let v6 = SPECIAL_V6.iter().map(|(a, prefix, name)| (Cidr { network: IpAddr::V6(*a), prefix: *prefix }, *name));
+    v4.chain(v6)
 }
 
 /// The address that packets to `address` reach: the IPv4 address inside, where there is one.
@@ -174,6 +171,21 @@ impl Cidr {
         self.network
     }
 
+    /// The last address of the block.
+    #[must_use]
+    pub fn last(&self) -> IpAddr {
+        match self.network {
+            IpAddr::V4(a) => {
+                let rest = u32::MAX.checked_shr(u32::from(self.prefix)).unwrap_or(0);
+                IpAddr::V4(Ipv4Addr::from_bits(a.to_bits() | rest))
+            }
+            IpAddr::V6(a) => {
+                let rest = u128::MAX.checked_shr(u32::from(self.prefix)).unwrap_or(0);
+                IpAddr::V6(Ipv6Addr::from_bits(a.to_bits() | rest))
+            }
+        }
+    }
+
     /// Whether `address`, taken literally, lies in the block.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
@@ -204,6 +216,19 @@ impl Cidr {
         } else {
             None
         }
+    }
+
+    /// The block that, as an explicit word, opens what both open: not always what [`Self::meet`] gives, because
+    /// `0.0.0.0/0` opens nothing, and so its meet with `10.0.0.0/8` must not either.
+    #[must_use]
+    pub fn meet_special(&self, other: &Self) -> Option<Self> {
+        let both = self.meet(other)?;
+        if both.is_host() {
+            let opens = |word: &Self| word.admits_special(both.network);
+            return Some(both).filter(|_| opens(self) && opens(other));
+        }
+        let range = special_blocks().map(|(block, _)| block).find(|range| both.within(range))?;
+        Some(both).filter(|_| self.within(&range) && other.within(&range))
     }
 
     /// Whether this block, as a rule, is an explicit word for the special-purpose `address`: it must lie inside
@@ -244,10 +269,15 @@ impl FromStr for Cidr {
         if masked != network {
             return Err(CidrError::HostBits(text.to_owned(), format!("{masked}/{prefix}")));
         }
-        if let (Range::Undialable(name), true) = (range(network), prefix > 0) {
-            return Err(CidrError::Undialable(text.to_owned(), name));
+        let block = Self { network, prefix };
+        match (range(network), range(block.last())) {
+            (Range::Undialable(name), Range::Undialable(last)) if name == last => {
+                Err(CidrError::Undialable(text.to_owned(), name))
+            }
+            // Inside `::ffff:0:0/96`: no literal is ever spelled so, hence the block would cover nothing.
+            _ if network != network.to_canonical() => Err(syntax()),
+            _ => Ok(block),
         }
-        Ok(Self { network, prefix })
     }
 }
 

@@ -21,6 +21,9 @@ pub struct Allowed {
     pub rule: String,
 }
 
+/// Header fields of one request.
+pub const HEADERS_MAX: usize = 100;
+
 /// What stands as the rule where no rule matched.
 pub const DEFAULT_DENY: &str = "default deny";
 
@@ -30,6 +33,14 @@ pub const DEFAULT_DENY: &str = "default deny";
 /// The denial, with its reason and the line to add.
 pub fn decide(grant: &Grant, request: &HttpRequest) -> Result<Allowed, Denial> {
     let allowed = decide_target(grant, &request.method, &request.url)?;
+    if request.headers.len() > HEADERS_MAX {
+        return Err(Denial {
+            reason: DenialReason::Spelling,
+            request: format!("{} {} with {} header fields", allowed.method, allowed.url.origin, request.headers.len()),
+            rule: format!("a request has at most {HEADERS_MAX} header fields"),
+            fix: "send fewer header fields".to_owned(),
+        });
+    }
     for (name, _) in &request.headers {
         judge_header(name, &allowed)?;
     }
@@ -133,7 +144,8 @@ fn judge_credential(grant: &Grant, credential: &Credential, allowed: &Allowed) -
         judge_header(name, allowed)?;
     }
     let Some(usage) = grant.secrets.get(name) else {
-        let fix = format!("--secret {name}=env:VARIABLE   (or in a policy: secrets.{name})");
+        let shown = shorten(name);
+        let fix = format!("--secret {shown}=env:VARIABLE   (or in a policy: secrets.{shown})");
         return deny(DenialReason::SecretNotGranted, DEFAULT_DENY.to_owned(), fix);
     };
     if !usage.origins.contains(origin) {

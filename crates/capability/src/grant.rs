@@ -3,7 +3,6 @@
 //! A grant is the meet of three: what the probe's manifest asks, what the organisation's ceiling permits, and what
 //! the channel's operator allows. Only [`negotiate`] makes one, and afterwards it can only shrink.
 
-use crate::address::Cidr;
 use crate::host::Origin;
 use crate::manifest::{Ask, Manifest, Wanted};
 use crate::pattern::{HostPattern, HttpRule, Methods, Ports};
@@ -64,13 +63,15 @@ impl Grant {
     /// The grant that keeps, of HTTP, only what reaches `origins`. Never wider than `self`.
     #[must_use]
     pub fn narrowed(&self, origins: &[Origin]) -> Self {
-        let kept = |rule: &HttpRule| {
-            origins
-                .iter()
-                .filter_map(|origin| rule.meet(&HttpRule::origin(origin, Methods::ANY, rule.source.clone())))
-                .collect::<Vec<_>>()
-        };
-        Self { http: self.http.iter().flat_map(kept).collect(), ..self.clone() }
+        let mut http: Vec<HttpRule> = Vec::new();
+        for rule in &self.http {
+            for origin in origins {
+                // The same origin twice is no second right: a guest that narrows in circles must not multiply them.
+                let kept = rule.meet(&HttpRule::origin(origin, Methods::ANY, rule.source.clone()));
+                http.extend(kept.filter(|kept| !http.contains(kept)));
+            }
+        }
+        Self { http, ..self.clone() }
     }
 }
 
@@ -267,6 +268,7 @@ impl Bounds<'_> {
                 ));
             };
             clock.max_sleep_ms = clock.max_sleep_ms.min(most.max_sleep_ms);
+            clock.max_sleeps = clock.max_sleeps.into_iter().chain(most.max_sleeps).min();
         }
         Ok(clock)
     }
@@ -275,7 +277,7 @@ impl Bounds<'_> {
     fn special(&self) -> Vec<AddressWord> {
         let Some(ceiling) = self.ceiling else { return self.allow.special.clone() };
         let meet = |a: &AddressWord, b: &AddressWord| {
-            let block: Cidr = a.block.meet(&b.block)?;
+            let block = a.block.meet_special(&b.block)?;
             Some(AddressWord { block, ports: a.ports.meet(b.ports)?, source: format!("{} ∧ {}", a.source, b.source) })
         };
         self.allow.special.iter().flat_map(|a| ceiling.special.iter().filter_map(move |b| meet(a, b))).collect()
@@ -287,7 +289,7 @@ impl Bounds<'_> {
         let allowed = self.allow.limits.over(&Limits::DEFAULT);
         let wanted = manifest.limits().over(&allowed);
         let most = self.ceiling.map_or(Limits::CEILING, |ceiling| ceiling.limits.over(&Limits::CEILING));
-        allowed.least(&wanted).least(&most)
+        allowed.least(&wanted).least(&most).least(&Limits::CEILING)
     }
 }
 

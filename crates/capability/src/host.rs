@@ -38,6 +38,20 @@ fn misspelt<T>(text: &str, problem: &'static str, suggestion: Option<String>) ->
     Err(Misspelling { text: text.to_owned(), problem, suggestion })
 }
 
+/// What `parse` makes of `text`; a suggestion is kept only once it is itself accepted, after a few more corrections
+/// where it needs them.
+pub(crate) fn settle<T>(text: &str, parse: impl Fn(&str) -> Result<T, Misspelling>) -> Result<T, Misspelling> {
+    parse(text).map_err(|mut fault| {
+        for _ in 0..8 {
+            match fault.suggestion.as_deref().map(&parse) {
+                Some(Err(next)) => fault.suggestion = next.suggestion,
+                _ => return fault,
+            }
+        }
+        Misspelling { suggestion: None, ..fault }
+    })
+}
+
 /// The scheme of a URL that `http` serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -116,23 +130,27 @@ impl FromStr for Host {
 
     /// Parses the host of a URL: IPv6 stands in brackets.
     fn from_str(text: &str) -> Result<Self, Misspelling> {
-        if text.is_empty() {
-            return misspelt(text, "has no host", None);
-        }
-        if let Some(inner) = text.strip_prefix('[') {
-            return parse_v6(text, inner.strip_suffix(']'));
-        }
-        if text.parse::<Ipv6Addr>().is_ok() {
-            return misspelt(text, "is an IPv6 address without brackets", Some(format!("[{text}]")));
-        }
-        if let Ok(address) = text.parse::<Ipv4Addr>() {
-            return Ok(Self::Address(IpAddr::V4(address)));
-        }
-        if let Some(address) = loose_v4(text) {
-            return misspelt(text, "is an IPv4 address in a spelling that is not accepted", Some(address.to_string()));
-        }
-        parse_name(text).map(|name| Self::Name(Name(name)))
+        settle(text, parse_host)
     }
+}
+
+fn parse_host(text: &str) -> Result<Host, Misspelling> {
+    if text.is_empty() {
+        return misspelt(text, "has no host", None);
+    }
+    if let Some(inner) = text.strip_prefix('[') {
+        return parse_v6(text, inner.strip_suffix(']'));
+    }
+    if text.parse::<Ipv6Addr>().is_ok() {
+        return misspelt(text, "is an IPv6 address without brackets", Some(format!("[{text}]")));
+    }
+    if let Ok(address) = text.parse::<Ipv4Addr>() {
+        return Ok(Host::Address(IpAddr::V4(address)));
+    }
+    if let Some(address) = loose_v4(text) {
+        return misspelt(text, "is an IPv4 address in a spelling that is not accepted", Some(address.to_string()));
+    }
+    parse_name(text).map(|name| Host::Name(Name(name)))
 }
 
 fn parse_v6(text: &str, inner: Option<&str>) -> Result<Host, Misspelling> {
@@ -253,12 +271,16 @@ impl FromStr for Origin {
     type Err = Misspelling;
 
     fn from_str(text: &str) -> Result<Self, Misspelling> {
-        let url: Url = text.parse()?;
-        if url.target != "/" || text.ends_with('/') {
-            return misspelt(text, "has a path; an origin is scheme, host and port", Some(url.origin.to_string()));
-        }
-        Ok(url.origin)
+        settle(text, parse_origin)
     }
+}
+
+fn parse_origin(text: &str) -> Result<Origin, Misspelling> {
+    let url = parse_url(text)?;
+    if url.target != "/" || text.ends_with('/') {
+        return misspelt(text, "has a path; an origin is scheme, host and port", Some(url.origin.to_string()));
+    }
+    Ok(url.origin)
 }
 
 /// An absolute URL: an origin and what is asked of it.
@@ -283,32 +305,35 @@ impl FromStr for Url {
     type Err = Misspelling;
 
     fn from_str(text: &str) -> Result<Self, Misspelling> {
-        if text.len() > URL_BYTES_MAX {
-            return misspelt(text, "is longer than 8,192 bytes", None);
-        }
-        if let Some(c) = text.chars().find(|c| c.is_control() || c.is_whitespace() || *c == '\\') {
-            let problem = if c == '\\' { "has a backslash" } else { "has a blank or control character" };
-            return misspelt(text, problem, None);
-        }
-        let (scheme, rest) = split_scheme(text)?;
-        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-        let (authority, target) = rest.split_at(end);
-        if let Some((_, host)) = authority.rsplit_once('@') {
-            let meant = format!("{scheme}://{host}{target}");
-            return misspelt(text, "has user information; give credentials as a secret", Some(meant));
-        }
-        if let Some((before, _)) = target.split_once('#') {
-            return misspelt(text, "has a fragment", Some(format!("{scheme}://{authority}{before}")));
-        }
-        let origin = parse_authority(text, scheme, authority)?;
-        Ok(Self { origin, target: parse_target(text, target)? })
+        settle(text, parse_url)
     }
+}
+
+fn parse_url(text: &str) -> Result<Url, Misspelling> {
+    if text.len() > URL_BYTES_MAX {
+        return misspelt(text, "is longer than 8,192 bytes", None);
+    }
+    if let Some(c) = text.chars().find(|c| c.is_control() || c.is_whitespace() || *c == '\\') {
+        let problem = if c == '\\' { "has a backslash" } else { "has a blank or control character" };
+        return misspelt(text, problem, None);
+    }
+    let (scheme, rest) = split_scheme(text)?;
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (authority, target) = rest.split_at(end);
+    if let Some((_, host)) = authority.rsplit_once('@') {
+        let meant = format!("{scheme}://{host}{target}");
+        return misspelt(text, "has user information; give credentials as a secret", Some(meant));
+    }
+    if let Some((before, _)) = target.split_once('#') {
+        return misspelt(text, "has a fragment", Some(format!("{scheme}://{authority}{before}")));
+    }
+    let origin = parse_authority(text, scheme, authority)?;
+    Ok(Url { origin, target: parse_target(text, target)? })
 }
 
 fn split_scheme(text: &str) -> Result<(Scheme, &str), Misspelling> {
     let Some((scheme, rest)) = text.split_once("://") else {
-        let meant = Some(format!("https://{text}")).filter(|url| url.parse::<Url>().is_ok());
-        return misspelt(text, "is not an absolute URL", meant);
+        return misspelt(text, "is not an absolute URL", Some(format!("https://{text}")));
     };
     match scheme {
         "http" => Ok((Scheme::Http, rest)),
@@ -322,30 +347,33 @@ fn split_scheme(text: &str) -> Result<(Scheme, &str), Misspelling> {
 }
 
 fn parse_authority(text: &str, scheme: Scheme, authority: &str) -> Result<Origin, Misspelling> {
-    let after_bracket = authority.rfind(']').map_or(0, |i| i + 1);
-    let (host, port) = match authority.get(after_bracket..).and_then(|tail| tail.find(':')) {
-        Some(i) => {
-            let (host, port) = authority.split_at(after_bracket + i);
-            (host, Some(port.trim_start_matches(':')).filter(|_| port.len() > 1))
-        }
-        None => (authority, Some("")),
+    let unclosed = authority.starts_with('[') && !authority.contains(']');
+    let bare_v6 = unclosed || authority.parse::<Ipv6Addr>().is_ok();
+    let after_bracket = if bare_v6 { authority.len() } else { authority.rfind(']').map_or(0, |i| i + 1) };
+    let (host, port) = match authority.get(after_bracket..).and_then(|tail| tail.split_once(':')) {
+        Some((tail, port)) => (authority.get(..after_bracket + tail.len()).unwrap_or_default(), Some(port)),
+        None => (authority, None),
     };
     let port = match port {
-        Some("") => scheme.default_port(),
-        Some(digits) => match digits.parse::<u16>() {
-            Ok(port) if port > 0 && port.to_string() == digits => port,
-            _ => return misspelt(text, "has a port that is not a number from 1 to 65535", None),
+        None => scheme.default_port(),
+        Some("") => return misspelt(text, "has a colon but no port", None),
+        Some(digits) => match plain_port(digits) {
+            Some(port) => port,
+            None => return misspelt(text, "has a port that is not a number from 1 to 65535", None),
         },
-        None => return misspelt(text, "has a colon but no port", None),
     };
     let in_whole = |fault: Misspelling| Misspelling {
         suggestion: fault.suggestion.map(|host_meant| text.replacen(host, &host_meant, 1)),
         problem: fault.problem,
         text: text.to_owned(),
     };
-    let host =
-        host.parse().map_err(|fault: Misspelling| if host.is_empty() { fault.clone() } else { in_whole(fault) })?;
+    let host = host.parse().map_err(in_whole)?;
     Ok(Origin { scheme, host, port })
+}
+
+/// A port in its one spelling: 1 to 65535 without sign or leading zero.
+pub(crate) fn plain_port(digits: &str) -> Option<u16> {
+    digits.parse::<u16>().ok().filter(|port| *port > 0 && port.to_string() == digits)
 }
 
 /// RFC 3986 path and query characters, and the brackets and bars that people leave unescaped in queries.

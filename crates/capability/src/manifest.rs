@@ -5,7 +5,7 @@
 
 use crate::host::Origin;
 use crate::pattern::{Method, Methods};
-use crate::policy::{Fault, LimitWishes, WrittenResources, json_fault, toml_fault};
+use crate::policy::{Fault, LimitWishes, Table, WrittenResources, json_fault, table, toml_fault};
 use crate::template::expand;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -36,7 +36,7 @@ pub struct Manifest {
     /// Without these it works less well.
     #[serde(default)]
     optional: Vec<WrittenAsk>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "table")]
     resources: WrittenResources,
     /// JSON Schema (2020-12) of the channel's settings.
     #[serde(default = "any_object")]
@@ -144,7 +144,8 @@ impl Manifest {
     /// # Errors
     /// Every fault found.
     pub fn from_json(text: &str) -> Result<Self, Vec<Fault>> {
-        let manifest: Self = serde_json::from_str(text).map_err(|error| vec![json_fault(&error)])?;
+        let manifest: Self =
+            serde_json::from_str(text).map(Table::content).map_err(|error| vec![json_fault(&error)])?;
         manifest.checked()
     }
 
@@ -153,7 +154,8 @@ impl Manifest {
     /// # Errors
     /// Every fault found.
     pub fn from_toml(text: &str) -> Result<Self, Vec<Fault>> {
-        let manifest: Self = toml::from_str(text).map_err(|error| vec![toml_fault(text, &error)])?;
+        let manifest: Self =
+            toml::from_str(text).map(Table::content).map_err(|error| vec![toml_fault(text, &error)])?;
         manifest.checked()
     }
 
@@ -236,9 +238,13 @@ impl Manifest {
             faults.push(fault("settings", "is not a JSON Schema object".to_owned()));
         }
         self.resources.wishes(&mut faults);
+        judge_text("version", &self.version, &mut faults);
+        judge_text("description", &self.description, &mut faults);
         for ask in self.required.iter().chain(&self.optional) {
+            judge_text("reason", ask.reason(), &mut faults);
+            judge_text("asks", ask.template(), &mut faults);
             // References are only resolved once there are settings; their form can be judged now.
-            if let Err(problem) = ask.expand(false, &Value::Object(serde_json::Map::new())) {
+            if let Err(problem) = ask.form() {
                 faults.push(fault("asks", problem));
             }
         }
@@ -247,12 +253,35 @@ impl Manifest {
 }
 
 impl WrittenAsk {
+    fn reason(&self) -> &str {
+        match self {
+            Self::Http { reason, .. } | Self::Secret { reason, .. } | Self::Clock { reason, .. } => reason,
+        }
+    }
+
     fn template(&self) -> &str {
         match self {
             Self::Http { origin, .. } => origin,
             Self::Secret { name, .. } => name,
             Self::Clock { .. } => "clock",
         }
+    }
+
+    /// Judges the form of every template, without settings.
+    fn form(&self) -> Result<(), String> {
+        let nothing = Value::Object(serde_json::Map::new());
+        if let Self::Http { methods, .. } = self {
+            for method in methods {
+                if let Some(expanded) = expand(method, &nothing)? {
+                    expanded.text.parse::<Method>().map_err(|fault| fault.to_string())?;
+                }
+            }
+        }
+        let bare = match self.clone() {
+            Self::Http { origin, reason, .. } => Self::Http { origin, methods: Vec::new(), reason },
+            other => other,
+        };
+        bare.expand(false, &nothing).map(|_| ())
     }
 
     fn expand(&self, required: bool, settings: &Value) -> Result<Option<Ask>, String> {
@@ -293,7 +322,27 @@ fn expand_methods(methods: &[String], settings: &Value) -> Result<Methods, Strin
             set.push(expanded.text.parse::<Method>().map_err(|fault| fault.to_string())?);
         }
     }
+    if set.is_empty() {
+        return Err(format!(
+            "`methods` = {methods:?} refers to settings that are not set; give one a default, as in `{{settings.method|GET}}`"
+        ));
+    }
     Ok(set.into_iter().collect())
+}
+
+/// Longest text of a manifest that people are shown, bytes.
+const TEXT_BYTES_MAX: usize = 400;
+
+/// A manifest's texts are a stranger's, and stand on the page where a person consents: plain words, of bounded length.
+fn judge_text(key: &str, text: &str, faults: &mut Vec<Fault>) {
+    let hides =
+        |c: char| matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+    if text.len() > TEXT_BYTES_MAX {
+        faults.push(fault(key, format!("is longer than {TEXT_BYTES_MAX} bytes")));
+    }
+    if let Some(c) = text.chars().find(|c| c.is_control() || hides(*c)) {
+        faults.push(fault(key, format!("has the character `{}`, which could deceive a reader", c.escape_default())));
+    }
 }
 
 fn fault(key: &str, problem: String) -> Fault {

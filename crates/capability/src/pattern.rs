@@ -4,7 +4,7 @@
 //! again one pattern or nothing, and it is exact: it matches what both match.
 
 use crate::address::Cidr;
-use crate::host::{Host, Misspelling, Name, Origin, Scheme};
+use crate::host::{Host, Misspelling, Name, Origin, Scheme, settle};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -77,53 +77,52 @@ impl FromStr for HostPattern {
     type Err = Misspelling;
 
     fn from_str(text: &str) -> Result<Self, Misspelling> {
-        let misspelt = |problem, suggestion| Err(Misspelling { text: text.to_owned(), problem, suggestion });
-        if text == "*" {
-            return Ok(Self::Any);
+        settle(text, parse_pattern)
+    }
+}
+
+fn parse_pattern(text: &str) -> Result<HostPattern, Misspelling> {
+    let misspelt = |problem, suggestion| Err(Misspelling { text: text.to_owned(), problem, suggestion });
+    if text == "*" {
+        return Ok(HostPattern::Any);
+    }
+    if let Some(parent) = text.strip_prefix("*.") {
+        let whole = |fault: Misspelling| Misspelling {
+            suggestion: fault.suggestion.map(|parent| format!("*.{parent}")),
+            problem: fault.problem,
+            text: text.to_owned(),
+        };
+        return match parent.parse().map_err(whole)? {
+            Host::Name(name) => Ok(HostPattern::Below(name)),
+            Host::Address(_) => misspelt("has a wildcard before an address; write a block such as `10.0.0.0/8`", None),
+        };
+    }
+    if text.contains('*') {
+        return misspelt("has a `*` that is not a whole first label; write `*.example.org`", None);
+    }
+    if text.contains("://") {
+        let meant = text.parse::<Origin>().ok().map(|origin| origin.host.to_string());
+        return misspelt("is an origin where a host is meant; origins go into `allowed_origins`", meant);
+    }
+    if text.contains('/') {
+        return match text.parse() {
+            Ok(block) => Ok(HostPattern::Block(block)),
+            Err(crate::address::CidrError::HostBits(_, meant)) => misspelt("has bits set past its prefix", Some(meant)),
+            Err(crate::address::CidrError::Undialable(..)) => misspelt("is a range that can never be granted", None),
+            Err(crate::address::CidrError::Syntax(_)) => misspelt("is not an address block such as `10.0.0.0/8`", None),
+        };
+    }
+    if let Some((host, port)) = text.rsplit_once(':').filter(|(host, _)| !host.contains(':')) {
+        let meant = host.parse::<Host>().is_ok() && port.parse::<u16>().is_ok();
+        return misspelt("has a port; ports go into `allowed_ports`", meant.then(|| host.to_owned()));
+    }
+    let bracketed = format!("[{text}]");
+    let host: Host = if text.contains(':') && !text.starts_with('[') { bracketed.parse()? } else { text.parse()? };
+    match host {
+        Host::Address(address) if matches!(crate::address::range(address), crate::address::Range::Undialable(_)) => {
+            misspelt("is an address that can never be granted", None)
         }
-        if let Some(parent) = text.strip_prefix("*.") {
-            return match parent.parse()? {
-                Host::Name(name) => Ok(Self::Below(name)),
-                Host::Address(_) => {
-                    misspelt("has a wildcard before an address; write a block such as `10.0.0.0/8`", None)
-                }
-            };
-        }
-        if text.contains('*') {
-            return misspelt("has a `*` that is not a whole first label; write `*.example.org`", None);
-        }
-        if text.contains("://") {
-            let meant = text.parse::<Origin>().ok().map(|origin| origin.host.to_string());
-            return misspelt("is an origin where a host is meant; origins go into `allowed_origins`", meant);
-        }
-        if text.contains('/') {
-            return match text.parse() {
-                Ok(block) => Ok(Self::Block(block)),
-                Err(crate::address::CidrError::HostBits(_, meant)) => {
-                    misspelt("has bits set past its prefix", Some(meant))
-                }
-                Err(crate::address::CidrError::Undialable(..)) => {
-                    misspelt("is a range that can never be granted", None)
-                }
-                Err(crate::address::CidrError::Syntax(_)) => {
-                    misspelt("is not an address block such as `10.0.0.0/8`", None)
-                }
-            };
-        }
-        if let Some((host, port)) = text.rsplit_once(':').filter(|(host, _)| !host.contains(':')) {
-            let meant = host.parse::<Host>().is_ok() && port.parse::<u16>().is_ok();
-            return misspelt("has a port; ports go into `allowed_ports`", meant.then(|| host.to_owned()));
-        }
-        let bracketed = format!("[{text}]");
-        let host: Host = if text.contains(':') && !text.starts_with('[') { bracketed.parse()? } else { text.parse()? };
-        match host {
-            Host::Address(address)
-                if matches!(crate::address::range(address), crate::address::Range::Undialable(_)) =>
-            {
-                misspelt("is an address that can never be granted", None)
-            }
-            host => Ok(host.into()),
-        }
+        host => Ok(host.into()),
     }
 }
 

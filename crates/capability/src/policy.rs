@@ -5,12 +5,15 @@
 //! keys are refused, because a misspelt permission must not be silently ignored.
 
 use crate::address::Cidr;
-use crate::host::Origin;
+use crate::host::{Origin, plain_port};
 use crate::pattern::{HostPattern, HttpRule, Method, Methods, Ports};
 use crate::quota::{Limits, MB};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::marker::PhantomData;
 
 /// What a policy means.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -62,7 +65,7 @@ pub struct SecretUse {
 }
 
 /// Subtrees that may be mounted.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Filesystem {
     /// Absolute paths.
     pub paths: Vec<String>,
@@ -70,6 +73,12 @@ pub struct Filesystem {
     pub max_file_bytes: Option<u64>,
     /// Whether nothing may be written.
     pub read_only: bool,
+}
+
+impl Default for Filesystem {
+    fn default() -> Self {
+        Self { paths: Vec::new(), max_file_bytes: None, read_only: true }
+    }
 }
 
 /// Limits as wished for, in the units of [`Limits`].
@@ -177,11 +186,70 @@ impl fmt::Display for Fault {
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 struct WrittenPolicy {
+    #[serde(deserialize_with = "table")]
     network: WrittenNetwork,
+    #[serde(deserialize_with = "table")]
     filesystem: WrittenFilesystem,
+    #[serde(deserialize_with = "table")]
     resources: WrittenResources,
-    clock: Option<Clock>,
+    clock: Option<Table<Clock>>,
+    #[serde(deserialize_with = "distinct")]
     secrets: BTreeMap<String, WrittenSecret>,
+}
+
+/// A `T` written with its keys. Serde by itself also reads a bare list, by position: `[["example.org"], [443]]`.
+pub(crate) struct Table<T>(T);
+
+impl<T> Table<T> {
+    pub(crate) fn content(self) -> T {
+        self.0
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Table<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Keys<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Keys<T> {
+            type Value = Table<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a table of keys and values")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Table<T>, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map)).map(Table)
+            }
+        }
+        deserializer.deserialize_map(Keys(PhantomData))
+    }
+}
+
+pub(crate) fn table<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
+    Table::deserialize(deserializer).map(Table::content)
+}
+
+/// A map that no key stands in twice: serde by itself keeps the last.
+fn distinct<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, WrittenSecret>, D::Error> {
+    struct Distinct;
+    impl<'de> Visitor<'de> for Distinct {
+        type Value = BTreeMap<String, WrittenSecret>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a table of keys and values")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let mut all = BTreeMap::new();
+            while let Some(name) = map.next_key::<String>()? {
+                if all.contains_key(&name) {
+                    return Err(serde::de::Error::custom(format_args!("duplicate key `{name}`")));
+                }
+                all.insert(name, map.next_value().map(Table::content)?);
+            }
+            Ok(all)
+        }
+    }
+    deserializer.deserialize_map(Distinct)
 }
 
 #[derive(Deserialize, Default)]
@@ -205,14 +273,17 @@ struct WrittenNetwork {
 }
 
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "allowedPorts: each is a port such as `443` or a range such as `\"8000-8099\"`")]
 enum WrittenPorts {
     One(i64),
     Range(String),
 }
 
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "allowedOrigins: each is `\"https://example.org\"`, or a table with the keys `origin` and `methods`"
+)]
 enum WrittenOrigin {
     Plain(String),
     Narrow(NarrowOrigin),
@@ -260,7 +331,8 @@ impl WrittenResources {
         let mut within =
             |key: &str, value: Option<u64>, most: u64| bounded(&format!("resources.{key}"), value, most, faults);
         LimitWishes {
-            memory_bytes: within("maxMemoryMB", self.max_memory_mb, most.memory_bytes / MB).map(|mb| mb * MB),
+            memory_bytes: within("maxMemoryMB", self.max_memory_mb, most.memory_bytes / MB)
+                .map(|mb| mb.saturating_mul(MB)),
             cpu_ms: within("maxCpuTimeMs", self.max_cpu_time_ms, most.cpu_ms),
             wall_ms: within("maxWallTimeMs", self.max_wall_time_ms, most.wall_ms),
             log_bytes: within("maxLogBytes", self.max_log_bytes, most.log_bytes),
@@ -297,7 +369,8 @@ impl Policy {
     /// # Errors
     /// Every fault found, with its line where that is known.
     pub fn from_json(text: &str) -> Result<Self, Vec<Fault>> {
-        let written: WrittenPolicy = serde_json::from_str(text).map_err(|error| vec![json_fault(&error)])?;
+        let written: WrittenPolicy =
+            serde_json::from_str(text).map(Table::content).map_err(|error| vec![json_fault(&error)])?;
         written.mean(text)
     }
 
@@ -306,7 +379,8 @@ impl Policy {
     /// # Errors
     /// Every fault found, with its line where that is known.
     pub fn from_toml(text: &str) -> Result<Self, Vec<Fault>> {
-        let written: WrittenPolicy = toml::from_str(text).map_err(|error| vec![toml_fault(text, &error)])?;
+        let written: WrittenPolicy =
+            toml::from_str(text).map(Table::content).map_err(|error| vec![toml_fault(text, &error)])?;
         written.mean(text)
     }
 
@@ -318,8 +392,9 @@ impl Policy {
     pub fn from_word(word: &str) -> Result<Self, String> {
         let source = format!("--allow {word}");
         if let Some(ms) = word.strip_prefix("clock=") {
+            let plain = if ms.bytes().all(|b| b.is_ascii_digit()) { ms } else { "" };
             let max_sleep_ms =
-                ms.parse().map_err(|_| format!("`{word}` needs a number of milliseconds, as in `clock=1000`"))?;
+                plain.parse().map_err(|_| format!("`{word}` needs a number of milliseconds, as in `clock=1000`"))?;
             return Ok(Self { clock: Some(Clock { max_sleep_ms, max_sleeps: None }), ..Self::default() });
         }
         if word.contains("://") {
@@ -333,7 +408,7 @@ impl Policy {
         }
         let (host, ports) = match word.rsplit_once(':') {
             Some((host, port)) if !host.contains(':') || host.ends_with(']') => {
-                let port = port.parse().ok().filter(|port| *port > 0);
+                let port = plain_port(port);
                 (
                     host,
                     Ports::one(
@@ -358,13 +433,21 @@ impl Policy {
     pub fn join(mut self, other: Self) -> Self {
         self.http.extend(other.http);
         self.special.extend(other.special);
-        self.clock = self.clock.or(other.clock);
+        self.clock = match (self.clock, other.clock) {
+            (Some(a), Some(b)) => Some(Clock {
+                max_sleep_ms: a.max_sleep_ms.max(b.max_sleep_ms),
+                max_sleeps: a.max_sleeps.or(b.max_sleeps),
+            }),
+            (a, b) => a.or(b),
+        };
         for (name, usage) in other.secrets {
             let own = self.secrets.entry(name).or_default();
             own.origins.extend(usage.origins);
             own.in_clear |= usage.in_clear;
         }
         self.filesystem.paths.extend(other.filesystem.paths);
+        self.filesystem.max_file_bytes = self.filesystem.max_file_bytes.or(other.filesystem.max_file_bytes);
+        self.filesystem.read_only &= other.filesystem.read_only;
         self.limits = self.limits.or(&other.limits);
         self
     }
@@ -381,7 +464,8 @@ pub(crate) fn address_word(rule: &HttpRule) -> Option<AddressWord> {
 impl WrittenPolicy {
     fn mean(self, text: &str) -> Result<Policy, Vec<Fault>> {
         let mut faults = Vec::new();
-        let mut policy = Policy { clock: self.clock, limits: self.resources.wishes(&mut faults), ..Policy::default() };
+        let clock = self.clock.map(Table::content);
+        let mut policy = Policy { clock, limits: self.resources.wishes(&mut faults), ..Policy::default() };
         self.network.mean(&mut policy, text, &mut faults);
         self.filesystem.mean(&mut policy, text, &mut faults);
         for (name, written) in self.secrets {
@@ -424,7 +508,8 @@ impl WrittenNetwork {
         policy.limits.requests = within("maxRequests", self.max_requests, most.requests);
         policy.limits.bytes_in = within("maxBytesIn", self.max_bytes_in, most.bytes_in);
         policy.limits.bytes_out = within("maxBytesOut", self.max_bytes_out, most.bytes_out);
-        policy.limits.sleeps = policy.clock.and_then(|clock| clock.max_sleeps);
+        let sleeps = policy.clock.and_then(|clock| clock.max_sleeps);
+        policy.limits.sleeps = bounded("clock.maxSleeps", sleeps, most.sleeps, faults);
     }
 }
 
@@ -434,10 +519,9 @@ impl WrittenPorts {
         let (shown, ports) = match self {
             Self::One(number) => (number.to_string(), port(*number).map(Ports::one)),
             Self::Range(written) => {
-                let ends = written.split_once('-').and_then(|(low, high)| {
-                    let plain = |s: &str| s.parse::<u16>().ok().filter(|port| *port > 0 && port.to_string() == s);
-                    Some(Ports { low: plain(low)?, high: plain(high)? })
-                });
+                let ends = written
+                    .split_once('-')
+                    .and_then(|(low, high)| Some(Ports { low: plain_port(low)?, high: plain_port(high)? }));
                 (written.clone(), ends.filter(|ends| ends.low <= ends.high))
             }
         };
@@ -503,19 +587,37 @@ fn parse<T: std::str::FromStr<Err = crate::Misspelling>>(
 /// The line on which a value stands: good enough for a person, and exact where the value is not repeated.
 fn line_of(text: &str, value: &str) -> Option<usize> {
     let quoted = format!("\"{value}\"");
-    let at = text.find(&quoted).or_else(|| text.find(value))?;
+    let inside = |c: char| c.is_ascii_alphanumeric() || "._-/:".contains(c);
+    let alone = |at: &usize| {
+        let (before, after) = (text.get(..*at).unwrap_or_default(), text.get(at + value.len()..).unwrap_or_default());
+        !before.ends_with(inside) && !after.starts_with(inside)
+    };
+    let bare = || text.match_indices(value).map(|(at, _)| at).find(alone);
+    let at = text.find(&quoted).or_else(bare)?;
     Some(text.get(..at)?.matches('\n').count() + 1)
 }
 
 pub(crate) fn json_fault(error: &serde_json::Error) -> Fault {
     let message = error.to_string();
     let problem = message.rsplit_once(" at line ").map_or(message.as_str(), |(head, _)| head);
-    Fault { line: Some(error.line()).filter(|line| *line > 0), key: String::new(), problem: did_you_mean(problem) }
+    Fault { line: Some(error.line()).filter(|line| *line > 0), key: String::new(), problem: in_words(problem) }
 }
 
 pub(crate) fn toml_fault(text: &str, error: &toml::de::Error) -> Fault {
     let line = error.span().and_then(|span| text.get(..span.start)).map(|before| before.matches('\n').count() + 1);
-    Fault { line, key: String::new(), problem: did_you_mean(error.message()) }
+    Fault { line, key: String::new(), problem: in_words(error.message()) }
+}
+
+/// Serde's message without the names of Rust types.
+fn in_words(message: &str) -> String {
+    let said = did_you_mean(message);
+    let (head, expected) = said.split_once(", expected ").unwrap_or((&said, ""));
+    let expected = match expected {
+        "u64" | "u32" => "a whole number, 0 or more",
+        "a sequence" => "a list",
+        _ => return said.replacen("missing field", "missing key", 1).replacen("duplicate field", "duplicate key", 1),
+    };
+    format!("{head}, expected {expected}")
 }
 
 /// Adds the likely word to serde's `unknown field` message.

@@ -15,15 +15,18 @@ pub(crate) struct Expanded {
 
 /// The value of `template` for `settings`: `None` where it refers to a setting that is not there and has no default.
 pub(crate) fn expand(template: &str, settings: &Value) -> Result<Option<Expanded>, String> {
+    let mixed =
+        || format!("`{template}` mixes text and a reference; write one reference, `{{settings.NAME}}`, or plain text");
     let Some(inner) = template.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) else {
         return if template.contains(['{', '}']) {
-            Err(format!(
-                "`{template}` mixes text and a reference; write one reference, `{{settings.NAME}}`, or plain text"
-            ))
+            Err(mixed())
         } else {
             Ok(Some(Expanded { text: template.to_owned(), from_settings: false }))
         };
     };
+    if inner.contains(['{', '}']) {
+        return Err(mixed());
+    }
     let (path, default) = match inner.split_once('|') {
         Some((path, default)) => (path, Some(default)),
         None => (inner, None),
