@@ -43,7 +43,7 @@ impl Measurement {
 pub struct Report {
     /// About the target.
     pub status: Status,
-    /// For a person. At most [`MESSAGE_BYTES_MAX`] bytes; guest text, to be escaped where it is shown.
+    /// For a person. At most `MESSAGE_BYTES_MAX` bytes; guest text, to be escaped where it is shown.
     pub message: String,
 }
 

@@ -198,7 +198,6 @@ impl Gate {
         let Settlement { address, bytes_in, bytes_out, cpu_us, end } = settlement;
         self.spent.bytes_in += bytes_in;
         self.spent.bytes_out += bytes_out;
-        self.spent.effect_cpu_us += cpu_us;
         self.open.retain(|open| *open != permit.intent);
         let intent = permit.intent.number();
         let at = self.at_us();
@@ -228,6 +227,17 @@ impl Gate {
         self.spent.sleeps += 1;
         self.count("sleep", "allowed");
         Ok(Duration::from_millis(u64::from(duration_ms)))
+    }
+
+    /// Charges this side's CPU time, microseconds. It may use as much as the guest may of its own.
+    pub(crate) fn charge_cpu(&mut self, cpu_us: u64) -> Result<(), Answer> {
+        self.spent.effect_cpu_us += cpu_us;
+        let limit = self.grant.limits().cpu_ms;
+        let used = self.spent.effect_cpu_us / 1000;
+        if used < limit.max(1) {
+            return Ok(());
+        }
+        Err(Answer::End(Excess { dimension: Dimension::Cpu, limit, used, at_us: self.at_us() }))
     }
 
     /// Records a refusal. The one that is too many ends the run, so that a flood cannot fill the record.

@@ -2,6 +2,7 @@
 
 use crate::broker::Broker;
 use crate::config::{Config, StartError};
+use crate::cpu::Metered;
 use crate::gate::{Gate, Permit, Settlement};
 use crate::secrets::Secrets;
 use health_watch_audit::{Bill, Count, Event, Record};
@@ -10,6 +11,9 @@ use health_watch_capability::message::{Peer, Phases};
 use health_watch_capability::{Answer, Denial, DenialReason, Grant, HttpRequest, Origin, Reply, Request};
 use std::sync::Arc;
 use std::time::Instant;
+
+/// Origins that one call may narrow to.
+const NARROW_ORIGINS_MAX: usize = 64;
 
 /// Decides and performs for many runs.
 pub struct Supervisor {
@@ -103,9 +107,25 @@ impl Supervisor {
 }
 
 impl Session {
-    /// Decides on a request and, where it is permitted, performs it.
+    /// Decides on a request and, where it is permitted, performs it. What that costs of this side's CPU is metered
+    /// too: a guest that only ever asks, and is only ever refused, is ended when it has used up as much of ours as it
+    /// may of its own.
     pub async fn ask(&mut self, request: Request) -> Answer {
-        let answer = match request {
+        if let Err(end) = self.gate.charge_cpu(0) {
+            return end;
+        }
+        let mut cpu_ns = 0;
+        let answer = Metered::new(self.answer(request), &mut cpu_ns).await;
+        // The answer stands; whether there may be another is asked next time.
+        let _ = self.gate.charge_cpu(cpu_ns / 1000);
+        if let Answer::Denied(denial) = &answer {
+            self.denials.push(denial.clone());
+        }
+        answer
+    }
+
+    async fn answer(&mut self, request: Request) -> Answer {
+        match request {
             Request::Http(request) => self.http(*request).await,
             Request::Sleep(duration_ms) => self.sleep(duration_ms).await,
             Request::Secrets => {
@@ -119,11 +139,7 @@ impl Session {
             Request::Permits { method, url } => self.permits(&method, &url),
             Request::Narrow(origins) => self.narrow(&origins),
             Request::Ask { origin, .. } => self.nobody_to_ask(&origin),
-        };
-        if let Answer::Denied(denial) = &answer {
-            self.denials.push(denial.clone());
         }
-        answer
     }
 
     /// Ends the run.
@@ -184,6 +200,13 @@ impl Session {
     }
 
     fn narrow(&mut self, origins: &[String]) -> Answer {
+        if origins.len() > NARROW_ORIGINS_MAX {
+            let rule = format!("one call names at most {NARROW_ORIGINS_MAX} origins");
+            let fix = "name fewer origins".to_owned();
+            return self
+                .gate
+                .deny("narrow", Denial { reason: DenialReason::Spelling, request: "narrow".into(), rule, fix });
+        }
         let parsed: Result<Vec<Origin>, _> = origins.iter().map(|origin| origin.parse()).collect();
         match parsed {
             Ok(origins) => {
