@@ -61,6 +61,7 @@ type Runs = Arc<Mutex<Option<HashMap<u64, mpsc::Sender<FromChild>>>>>;
 impl Remote {
     /// Starts the child from `program`, which must call [`serve`]. Its end of the socket pair is its standard input;
     /// it inherits no environment.
+    #[expect(clippy::disallowed_methods, reason = "the runner is a process of its own")]
     pub(crate) fn start(program: &Path) -> Result<Self, Broken> {
         let failed = |error: std::io::Error| Broken(format!("the runner process does not start: {error}"));
         let (ours, theirs) = StdStream::pair().map_err(failed)?;

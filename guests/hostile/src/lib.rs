@@ -5,12 +5,14 @@
 //! put into the report, as compact JSON, so that a test can see it from outside.
 
 mod ask;
+mod ask_flood;
 mod escape_report;
 mod fail;
 mod fill;
 mod good;
 mod granted;
 mod grow;
+mod header_flood;
 mod huge_report;
 mod invalid;
 mod log_bomb;
@@ -18,6 +20,7 @@ mod log_flood;
 mod measure_bad;
 mod measure_flood;
 mod narrow;
+mod narrow_flood;
 mod now;
 mod panic;
 mod permits;
@@ -39,14 +42,16 @@ probe! {
 
 type Attack = fn(&Settings) -> Result<Report, Failure>;
 
-const ATTACKS: [(&str, Attack); 23] = [
+const ATTACKS: [(&str, Attack); 26] = [
     ("ask", ask::run),
+    ("ask_flood", ask_flood::run),
     ("escape_report", escape_report::run),
     ("fail", fail::run),
     ("fill", fill::run),
     ("good", good::run),
     ("granted", granted::run),
     ("grow", grow::run),
+    ("header_flood", header_flood::run),
     ("huge_report", huge_report::run),
     ("invalid", invalid::run),
     ("log_bomb", log_bomb::run),
@@ -54,6 +59,7 @@ const ATTACKS: [(&str, Attack); 23] = [
     ("measure_bad", measure_bad::run),
     ("measure_flood", measure_flood::run),
     ("narrow", narrow::run),
+    ("narrow_flood", narrow_flood::run),
     ("now", now::run),
     ("panic", panic::run),
     ("permits", permits::run),

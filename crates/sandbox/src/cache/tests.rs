@@ -1,5 +1,7 @@
 //! Whatever happens to a cache entry, only what this program compiled is ever loaded.
 
+#![expect(clippy::disallowed_methods, reason = "tests read, spoil and swap the files of the cache")]
+
 use super::*;
 use health_watch_runner::RunnerConfig;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};

@@ -23,7 +23,7 @@ fn plain(behaviour: Behaviour) -> impl Fn() -> Target {
 }
 
 fn tls(behaviour: Behaviour, identity: Identity, alpn: Alpn) -> impl Fn() -> Target {
-    move || servers::https(behaviour.clone(), identity.clone(), alpn.clone())
+    move || servers::https(behaviour.clone(), identity, alpn)
 }
 
 /// What a run waits for a server that says nothing.

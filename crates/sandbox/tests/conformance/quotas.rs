@@ -2,7 +2,7 @@
 
 use crate::servers::{self, Behaviour};
 use crate::support::{Case, HOSTILE, assert_outcome, block_on, message, on_both, verdict};
-use health_watch_capability::Dimension;
+use health_watch_capability::{DenialReason, Dimension};
 use health_watch_sandbox::{Ending, Outcome};
 use serde_json::{Value, json};
 
@@ -74,6 +74,28 @@ fn stack() {
 fn denials() {
     let case = attack("request").set("attack_url", "http://127.0.0.2:9/").set("times", 10_000);
     stopped(&case, Dimension::Denials);
+}
+
+/// Calls that cost the guest little and the other side much: what they cost is metered on that side.
+#[test]
+fn the_other_sides_work_is_metered() {
+    on_both(|join| {
+        let outcome = attack("ask_flood").policy(&json!({ "resources": { "maxCpuTimeMs": 20 } })).run(&join);
+        assert_over(&outcome, Dimension::Cpu);
+    });
+}
+
+/// Rights that are narrowed many times over do not multiply, and a head has only so many fields.
+#[test]
+fn floods_within_one_call_end() {
+    on_both(|join| {
+        let origins = json!([NOWHERE.trim_end_matches('/')]);
+        let outcome = attack("narrow_flood").set("origins", origins).set("times", 50).run(&join);
+        assert_outcome("narrow", &join, &outcome, "up", "1 rights");
+        let slow = json!({ "resources": { "maxCpuTimeMs": 5000 } });
+        let outcome = attack("header_flood").set("attack_url", NOWHERE).policy(&slow).run(&join);
+        assert_eq!(outcome.denials[0].reason, DenialReason::Spelling, "{}", message(&outcome));
+    });
 }
 
 /// One call with more than any call may carry: refused before the host has copied it.

@@ -2,25 +2,24 @@
 
 use crate::servers;
 use health_watch_capability::Policy;
-use health_watch_capability::policy::SecretUse;
 use health_watch_sandbox::{Config, Join, Outcome, PrepareError, Roots, Sandbox, Secret, SupervisorConfig};
 use health_watch_sandbox::{Nameservers, RunnerConfig};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-pub const HTTP: &[u8] = include_bytes!("../../../../guests/dist/http.wasm");
-pub const HOSTILE: &[u8] = include_bytes!("../../../../guests/dist/hostile.wasm");
-pub const EMPTY: &[u8] = include_bytes!("../../../../guests/dist/empty.wasm");
+pub(crate) const HTTP: &[u8] = include_bytes!("../../../../guests/dist/http.wasm");
+pub(crate) const HOSTILE: &[u8] = include_bytes!("../../../../guests/dist/hostile.wasm");
+pub(crate) const EMPTY: &[u8] = include_bytes!("../../../../guests/dist/empty.wasm");
 
 /// Runs `test` once per join.
-pub fn on_both(test: impl Fn(Join)) {
+pub(crate) fn on_both(test: impl Fn(Join)) {
     test(Join::InProcess);
     test(Join::Process(PathBuf::from(env!("CARGO_BIN_EXE_health-watch-runner"))));
 }
 
 /// One channel.
-pub struct Case {
+pub(crate) struct Case {
     probe: &'static [u8],
     settings: Value,
     allow: Policy,
@@ -30,62 +29,62 @@ pub struct Case {
 }
 
 impl Case {
-    pub fn new(probe: &'static [u8], settings: Value) -> Self {
+    pub(crate) fn new(probe: &'static [u8], settings: Value) -> Self {
         // Unless a test says otherwise nobody answers for names: no test asks the network.
         let dns = vec!["127.0.0.1:9".parse().unwrap()];
         Self { probe, settings, allow: Policy::default(), ceiling: None, secrets: Vec::new(), dns }
     }
 
     /// The HTTP probe against `url`.
-    pub fn http(url: &str) -> Self {
+    pub(crate) fn http(url: &str) -> Self {
         Self::new(HTTP, json!({ "url": url }))
     }
 
     /// The hostile guest. `url` is what its channel is for; it is all that is allowed.
-    pub fn hostile(attack: &str, url: &str) -> Self {
+    pub(crate) fn hostile(attack: &str, url: &str) -> Self {
         Self::new(HOSTILE, json!({ "attack": attack, "url": url }))
     }
 
-    pub fn set(mut self, key: &str, value: impl Into<Value>) -> Self {
+    pub(crate) fn set(mut self, key: &str, value: impl Into<Value>) -> Self {
         self.settings[key] = value.into();
         self
     }
 
-    pub fn allow(mut self, word: &str) -> Self {
+    pub(crate) fn allow(mut self, word: &str) -> Self {
         self.allow = self.allow.join(Policy::from_word(word).unwrap());
         self
     }
 
     /// A policy in the client's JSON.
-    pub fn policy(mut self, policy: &Value) -> Self {
+    pub(crate) fn policy(mut self, policy: &Value) -> Self {
         self.allow = Policy::from_json(&policy.to_string()).unwrap().join(self.allow);
         self
     }
 
-    pub fn ceiling(mut self, policy: &Value) -> Self {
+    pub(crate) fn ceiling(mut self, policy: &Value) -> Self {
         self.ceiling = Some(Policy::from_json(&policy.to_string()).unwrap());
         self
     }
 
-    pub fn secret(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn secret(mut self, name: &str, value: &str) -> Self {
         self.secrets.push((name.to_owned(), Secret::new(value.to_owned())));
-        self.allow.secrets.entry(name.to_owned()).or_insert_with(SecretUse::default);
+        self.allow.secrets.entry(name.to_owned()).or_default();
         self
     }
 
-    pub fn dns(mut self, server: SocketAddr) -> Self {
+    pub(crate) fn dns(mut self, server: SocketAddr) -> Self {
         self.dns = vec![server];
         self
     }
 
-    pub fn sandbox(&self, join: &Join) -> Sandbox {
+    pub(crate) fn sandbox(&self, join: &Join) -> Sandbox {
         let cache = Some(PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("compiled"));
         let roots = Roots::Only(vec![servers::ca_der()]);
         let supervisor = SupervisorConfig { nameservers: Nameservers::Only(self.dns.clone()), roots };
         Sandbox::new(Config { runner: RunnerConfig { slots: 4 }, supervisor, cache, join: join.clone() }).unwrap()
     }
 
-    pub fn refused(&self, join: &Join) -> PrepareError {
+    pub(crate) fn refused(&self, join: &Join) -> PrepareError {
         block_on(async {
             let sandbox = self.sandbox(join);
             let probe = sandbox.load(self.probe, None).unwrap();
@@ -99,11 +98,11 @@ impl Case {
     }
 
     /// Runs it once.
-    pub fn run(&self, join: &Join) -> Outcome {
+    pub(crate) fn run(&self, join: &Join) -> Outcome {
         block_on(async { self.run_in(&self.sandbox(join)).await })
     }
 
-    pub async fn run_in(&self, sandbox: &Sandbox) -> Outcome {
+    pub(crate) async fn run_in(&self, sandbox: &Sandbox) -> Outcome {
         let probe = sandbox.load(self.probe, None).unwrap();
         let prepared = sandbox.prepare(&probe, &self.settings, self.ceiling.as_ref(), &self.allow, self.secrets());
         let prepared = prepared.unwrap_or_else(|error| panic!("{error}"));
@@ -111,12 +110,12 @@ impl Case {
     }
 }
 
-pub fn block_on<T>(future: impl Future<Output = T>) -> T {
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
 
 /// The report's message, or what stands in its place.
-pub fn message(outcome: &Outcome) -> String {
+pub(crate) fn message(outcome: &Outcome) -> String {
     use health_watch_sandbox::{Ending, Failure};
     match &outcome.ending {
         Ending::Reported(report) => report.message.clone(),
@@ -127,7 +126,7 @@ pub fn message(outcome: &Outcome) -> String {
 }
 
 /// Status and cause in one text.
-pub fn verdict(outcome: &Outcome) -> String {
+pub(crate) fn verdict(outcome: &Outcome) -> String {
     match &outcome.cause {
         Some(cause) => format!("{} ({cause})", outcome.status),
         None => outcome.status.to_string(),
@@ -135,7 +134,7 @@ pub fn verdict(outcome: &Outcome) -> String {
 }
 
 #[track_caller]
-pub fn assert_outcome(name: &str, join: &Join, outcome: &Outcome, expected: &str, said: &str) {
+pub(crate) fn assert_outcome(name: &str, join: &Join, outcome: &Outcome, expected: &str, said: &str) {
     let (verdict, message) = (verdict(outcome), message(outcome));
     assert_eq!(verdict, expected, "{name} through {join:?}: {message}");
     assert!(message.contains(said), "{name} through {join:?} says `{message}`, not `{said}`");

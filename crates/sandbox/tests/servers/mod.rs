@@ -13,6 +13,7 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::disallowed_methods,
     reason = "test support: each test binary uses its own part, and a server that cannot start must fail the test"
 )]
 
