@@ -1,13 +1,17 @@
 //! The project's own chores, run as `cargo xtask NAME`. Each chore is a module; this file only finds it.
 
+#![expect(clippy::disallowed_methods, reason = "chores read the tree, write what they build and start compilers")]
+
+mod generate;
 mod guests;
+mod tidy;
 
 use anyhow::{Context, Result, bail};
 use std::io::{Write, stderr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: cargo xtask guests [--check]";
+const USAGE: &str = "usage: cargo xtask guests [--check]\n       cargo xtask generate\n       cargo xtask tidy";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -26,6 +30,8 @@ fn run(arguments: &[&str]) -> Result<()> {
     match arguments {
         ["guests"] => guests::build(&root()?),
         ["guests", "--check"] => guests::check(&root()?),
+        ["generate"] => generate::run(&root()?),
+        ["tidy"] => tidy::check(&root()?),
         _ => bail!("{USAGE}"),
     }
 }
