@@ -4,7 +4,8 @@ use crate::settings::Settings;
 use health_watch_probe::{Failure, Report, grants};
 
 pub(crate) fn run(settings: &Settings) -> Result<Report, Failure> {
-    let origins: Vec<String> = settings.origins.iter().cycle().take(60 * settings.origins.len().min(1)).cloned().collect();
+    let origins: Vec<String> =
+        settings.origins.iter().cycle().take(60 * settings.origins.len().min(1)).cloned().collect();
     for _ in 0..settings.times.unwrap_or(10) {
         if let Err(denial) = grants::narrow(&origins) {
             return Ok(Report::down(denial.rule));
