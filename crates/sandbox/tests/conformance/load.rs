@@ -118,11 +118,17 @@ fn features_that_are_off() {
 
 /// A probe by hand: `init` runs when the module is instantiated, `body` when `check` is called.
 fn probe(module: &str) -> Vec<u8> {
+    probe_beside(module, "")
+}
+
+/// The same with more of a component beside it.
+fn probe_beside(module: &str, beside: &str) -> Vec<u8> {
     let text = format!(
         r#"(component
             (core module $m
                 {module}
                 (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 1024)))
+            {beside}
             (core instance $i (instantiate $m))
             (type $status (enum "up" "degraded" "down"))
             (export $status' "status" (type $status))
@@ -164,25 +170,37 @@ fn initial_memory_is_metered() {
 }
 
 #[test]
-fn a_second_memory_is_not_a_second_limit() {
-    let two = |pages: u32| {
-        let text = probe(&format!(r#"(memory (export "memory") 1) {QUIET_CHECK}"#));
-        let _ = text;
+fn memory_is_metered_as_it_grows() {
+    let grow = |pages: u32| {
         format!(
             r#"(memory (export "memory") {pages}) {QUIET_CHECK} (func $start (drop (memory.grow (i32.const {pages})))) (start $start)"#
         )
     };
     // 16 MiB are 256 pages: 100 and 100 more fit, 200 and 200 more do not.
-    assert_outcome("fits", &Join::InProcess, &run(probe(&two(100)).leak()), "up", "");
-    assert_outcome("does not", &Join::InProcess, &run(probe(&two(200)).leak()), "unknown (over quota: memory)", "");
+    assert_outcome("fits", &Join::InProcess, &run(probe(&grow(100)).leak()), "up", "");
+    assert_outcome("does not", &Join::InProcess, &run(probe(&grow(200)).leak()), "unknown (over quota: memory)", "");
 }
 
 #[test]
-fn a_table_is_metered() {
-    let table = format!(r#"(memory (export "memory") 1) (table 30000 funcref) {QUIET_CHECK}"#);
-    let error = load(&probe(&table), None);
-    // The pool's slots hold no such table, so it is refused before it could run.
-    assert!(error.is_err());
+fn a_second_memory_is_not_a_second_limit() {
+    let two = |pages: u32| {
+        let second = format!("(core module $n (memory {pages})) (core instance (instantiate $n))");
+        probe_beside(&format!(r#"(memory (export "memory") {pages}) {QUIET_CHECK}"#), &second).leak()
+    };
+    assert_outcome("fits", &Join::InProcess, &run(two(100)), "up", "");
+    assert_outcome("does not", &Join::InProcess, &run(two(200)), "unknown (over quota: memory)", "");
+}
+
+#[test]
+fn tables_are_metered_together() {
+    let tables = |elements: u32| {
+        format!(r#"(memory (export "memory") 1) (table {elements} funcref) (table {elements} funcref) {QUIET_CHECK}"#)
+    };
+    assert_outcome("two that fit", &Join::InProcess, &run(probe(&tables(9_000)).leak()), "up", "");
+    let outcome = run(probe(&tables(15_000)).leak());
+    assert_outcome("two that do not", &Join::InProcess, &outcome, "unknown (over quota: table)", "");
+    // One that no slot of the pool holds is refused before it could run.
+    refused(&probe(&tables(30_000)), None, "exceeds the limit of 20000");
 }
 
 /// Traps at every place where a guest can be broken.
