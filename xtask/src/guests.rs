@@ -102,6 +102,14 @@ pub(crate) fn check(root: &Path) -> Result<()> {
     say(&format!("{} components built again, byte for byte the same", built.components.len()))
 }
 
+/// Makes a component of one core module that was built with the SDK, its manifest packed in.
+pub(crate) fn pack(module: &Path, target: &Path) -> Result<()> {
+    let bytes = fs::read(module).with_context(|| format!("`{}` cannot be read", module.display()))?;
+    let packed = component(&bytes).with_context(|| format!("`{}` cannot be packed", module.display()))?;
+    fs::write(target, &packed).with_context(|| format!("`{}` cannot be written", target.display()))?;
+    say(&format!("{}: {} bytes", target.display(), packed.len()))
+}
+
 fn say(line: &str) -> Result<()> {
     Ok(writeln!(stdout(), "{line}")?)
 }

@@ -11,7 +11,7 @@ use std::io::{Write, stderr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: cargo xtask guests [--check]\n       cargo xtask generate\n       cargo xtask tidy";
+const USAGE: &str = "usage: cargo xtask guests [--check]\n       cargo xtask pack MODULE.wasm PROBE.wasm\n       cargo xtask generate\n       cargo xtask tidy";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -30,6 +30,7 @@ fn run(arguments: &[&str]) -> Result<()> {
     match arguments {
         ["guests"] => guests::build(&root()?),
         ["guests", "--check"] => guests::check(&root()?),
+        ["pack", module, target] => guests::pack(Path::new(module), Path::new(target)),
         ["generate"] => generate::run(&root()?),
         ["tidy"] => tidy::check(&root()?),
         _ => bail!("{USAGE}"),
