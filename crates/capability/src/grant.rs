@@ -3,10 +3,11 @@
 //! A grant is the meet of three: what the probe's manifest asks, what the organisation's ceiling permits, and what
 //! the channel's operator allows. Only [`negotiate`] makes one, and afterwards it can only shrink.
 
+use crate::fault::Fault;
 use crate::host::Origin;
 use crate::manifest::{Ask, Manifest, Wanted};
 use crate::pattern::{HostPattern, HttpRule, Methods, Ports};
-use crate::policy::{AddressWord, Clock, Fault, Policy, SecretUse, address_word};
+use crate::policy::{AddressWord, Clock, Policy, SecretUse, address_word};
 use crate::quota::Limits;
 use serde_json::Value;
 use std::collections::BTreeMap;

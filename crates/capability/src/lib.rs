@@ -6,6 +6,7 @@
 
 pub mod address;
 pub mod decision;
+mod fault;
 pub mod grant;
 pub mod host;
 pub mod interface;
@@ -19,6 +20,7 @@ mod template;
 mod tests;
 
 pub use decision::{Allowed, decide, judge_address};
+pub use fault::Fault;
 pub use grant::{Dropped, Gap, Grant, Negotiated, Refusal, negotiate};
 pub use host::{Host, Misspelling, Origin, Scheme, Url};
 pub use manifest::Manifest;

@@ -3,9 +3,10 @@
 //! A manifest is static text, read without running any guest code: a custom section `health-watch:manifest` at the
 //! top level of the component (JSON), or a file beside it. Authors write it as TOML in their source.
 
+use crate::fault::{Fault, json_fault, toml_fault};
 use crate::host::Origin;
 use crate::pattern::{Method, Methods};
-use crate::policy::{Fault, LimitWishes, Table, WrittenResources, json_fault, table, toml_fault};
+use crate::policy::{LimitWishes, Table, WrittenResources, table};
 use crate::template::expand;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

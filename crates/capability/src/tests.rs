@@ -8,7 +8,7 @@ mod manifest;
 mod policy;
 mod spelling;
 
-use crate::policy::Fault;
+use crate::fault::Fault;
 use crate::{Grant, Manifest, Policy, negotiate};
 use proptest::strategy::Strategy;
 use proptest::test_runner::{Config, TestRunner};

@@ -1,8 +1,9 @@
 //! `health-watch check`: one run, with everything shown.
 
 use crate::{Stop, demo, probes, render, settings};
+use health_watch_capability::Fault;
 use health_watch_capability::Policy;
-use health_watch_capability::policy::{Fault, SecretUse};
+use health_watch_capability::policy::SecretUse;
 use health_watch_sandbox::{Broken, Config, Outcome, Prepared, Sandbox, Secret, Secrets, Status};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -1,8 +1,8 @@
 //! What can be known of a component without compiling it or running any of it.
 
+use health_watch_capability::Fault;
 use health_watch_capability::interface::{Import, ImportFault, judge_imports};
 use health_watch_capability::manifest::{Manifest, SECTION};
-use health_watch_capability::policy::Fault;
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
 use wasmparser::{ComponentTypeRef, Encoding, Parser, Payload, TypeBounds};

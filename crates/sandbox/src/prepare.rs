@@ -2,8 +2,7 @@
 
 use crate::cache::Cached;
 use crate::{Sandbox, settings};
-use health_watch_capability::policy::Fault;
-use health_watch_capability::{Dropped, Gap, Grant, Limits, Manifest, Negotiated, Policy, Refusal, negotiate};
+use health_watch_capability::{Dropped, Fault, Gap, Grant, Limits, Manifest, Negotiated, Policy, Refusal, negotiate};
 use health_watch_runner::{Inspected, Loaded};
 use health_watch_supervisor::{Opening, Secrets};
 use serde_json::Value;

@@ -1,7 +1,6 @@
 //! A channel's settings against the probe's schema, before anything runs.
 
-use health_watch_capability::Manifest;
-use health_watch_capability::policy::Fault;
+use health_watch_capability::{Fault, Manifest};
 use health_watch_runner::LoadError;
 use jsonschema::{PatternOptions, Validator};
 use serde_json::Value;
