@@ -8,6 +8,7 @@ use crate::grant::Grant;
 use crate::host::{Origin, Scheme, Url};
 use crate::message::{Credential, Denial, DenialReason, HttpRequest};
 use crate::pattern::{HttpRule, Method};
+use crate::policy::{SECRET_NAME, is_secret_name};
 use std::net::IpAddr;
 
 /// A request that the rules allow, in checked form. It is not a permit: the gate makes those.
@@ -116,6 +117,13 @@ const RESERVED_HEADERS: &[&str] = &[
     "transfer-encoding",
     "upgrade",
     "via",
+    // What some servers read in place of the method or target that was decided on.
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+    "x-original-url",
+    "x-real-ip",
+    "x-rewrite-url",
 ];
 
 fn judge_header(name: &str, allowed: &Allowed) -> Result<(), Denial> {
@@ -143,9 +151,15 @@ fn judge_credential(grant: &Grant, credential: &Credential, allowed: &Allowed) -
     if let Credential::Header { name, .. } = credential {
         judge_header(name, allowed)?;
     }
+    if !is_secret_name(name) {
+        return deny(
+            DenialReason::Spelling,
+            SECRET_NAME.to_owned(),
+            "correct the name in the probe or its settings".to_owned(),
+        );
+    }
     let Some(usage) = grant.secrets.get(name) else {
-        let shown = shorten(name);
-        let fix = format!("--secret {shown}=env:VARIABLE   (or in a policy: secrets.{shown})");
+        let fix = format!("--secret {name}=env:VARIABLE   (or in a policy: secrets.{name})");
         return deny(DenialReason::SecretNotGranted, DEFAULT_DENY.to_owned(), fix);
     };
     if !usage.origins.contains(origin) {

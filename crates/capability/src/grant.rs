@@ -172,8 +172,9 @@ fn implied(asks: &[Ask], allow: &Policy) -> Policy {
         })
         .collect();
     for (name, usage) in &allow.secrets {
-        if usage.origins.is_empty() {
-            policy.secrets.insert(name.clone(), SecretUse { origins: origins.clone(), in_clear: false });
+        if usage.where_settings_point {
+            let usage = SecretUse { origins: origins.clone(), ..SecretUse::default() };
+            policy.secrets.insert(name.clone(), usage);
         }
     }
     policy
@@ -250,7 +251,7 @@ impl Bounds<'_> {
             return missing("the ceiling", format!("ask whoever keeps the ceiling for secrets.{name}"));
         };
         let origins = allowed.origins.iter().filter(|origin| most.origins.contains(origin)).cloned().collect();
-        Ok(SecretUse { origins, in_clear: allowed.in_clear && most.in_clear })
+        Ok(SecretUse { origins, in_clear: allowed.in_clear && most.in_clear, where_settings_point: false })
     }
 
     fn clock(&self, asked_ms: u32) -> Result<Clock, (String, String)> {

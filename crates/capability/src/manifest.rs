@@ -6,7 +6,7 @@
 use crate::fault::{Fault, json_fault, toml_fault};
 use crate::host::Origin;
 use crate::pattern::{Method, Methods};
-use crate::policy::{LimitWishes, Table, WrittenResources, table};
+use crate::policy::{LimitWishes, SECRET_NAME, Table, WrittenResources, is_secret_name, table};
 use crate::template::expand;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -297,12 +297,14 @@ impl WrittenAsk {
                 let what = Wanted::Http { origin, methods };
                 Ok(Some(Ask { required, what, reason: reason.clone(), from_settings: expanded.from_settings }))
             }
-            Self::Secret { name, reason } => Ok(expand(name, settings)?.map(|expanded| Ask {
-                required,
-                what: Wanted::Secret(expanded.text),
-                reason: reason.clone(),
-                from_settings: expanded.from_settings,
-            })),
+            Self::Secret { name, reason } => {
+                let Some(expanded) = expand(name, settings)? else { return Ok(None) };
+                if !is_secret_name(&expanded.text) {
+                    return Err(format!("`{}` cannot name a secret; {SECRET_NAME}", expanded.text.escape_debug()));
+                }
+                let (what, from_settings) = (Wanted::Secret(expanded.text), expanded.from_settings);
+                Ok(Some(Ask { required, what, reason: reason.clone(), from_settings }))
+            }
             Self::Clock { max_sleep_ms, reason } => Ok(Some(Ask {
                 required,
                 what: Wanted::Clock(*max_sleep_ms),

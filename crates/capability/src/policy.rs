@@ -63,7 +63,19 @@ pub struct SecretUse {
     pub origins: Vec<Origin>,
     /// Whether it may cross the network unencrypted.
     pub in_clear: bool,
+    /// Whether it may also go to the origins that the channel's settings name: what an operator means who gives a
+    /// secret without a policy for it. No policy file can say this; there, an empty list is nothing.
+    pub where_settings_point: bool,
 }
+
+/// Whether `name` can be a secret's: 1 to 64 letters, digits, `_`, `-` and `.`. It stands in lines that people paste
+/// into a shell.
+#[must_use]
+pub fn is_secret_name(name: &str) -> bool {
+    (1..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b))
+}
+
+pub(crate) const SECRET_NAME: &str = "a secret's name is 1 to 64 letters, digits, `_`, `-` and `.`";
 
 /// Subtrees that may be mounted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -422,6 +434,7 @@ impl Policy {
             let own = self.secrets.entry(name).or_default();
             own.origins.extend(usage.origins);
             own.in_clear |= usage.in_clear;
+            own.where_settings_point |= usage.where_settings_point;
         }
         self.filesystem.paths.extend(other.filesystem.paths);
         self.filesystem.max_file_bytes = self.filesystem.max_file_bytes.or(other.filesystem.max_file_bytes);
@@ -450,7 +463,12 @@ impl WrittenPolicy {
             let key = format!("secrets.{name}.allowedOrigins");
             let origins =
                 written.allowed_origins.iter().filter_map(|origin| parse(origin, &key, text, &mut faults)).collect();
-            policy.secrets.insert(name, SecretUse { origins, in_clear: written.allow_clear_text });
+            if !is_secret_name(&name) {
+                let problem = format!("`{}` cannot be a name; {SECRET_NAME}", name.escape_debug());
+                faults.push(Fault { line: None, key: "secrets".to_owned(), problem });
+            }
+            let usage = SecretUse { origins, in_clear: written.allow_clear_text, where_settings_point: false };
+            policy.secrets.insert(name, usage);
         }
         if faults.is_empty() { Ok(policy) } else { Err(faults) }
     }

@@ -3,7 +3,7 @@
 use crate::{Stop, demo, probes, render, settings};
 use health_watch_capability::Fault;
 use health_watch_capability::Policy;
-use health_watch_capability::policy::SecretUse;
+use health_watch_capability::policy::{SecretUse, is_secret_name};
 use health_watch_sandbox::{Broken, Config, Outcome, Prepared, Sandbox, Secret, Secrets, Status};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -57,12 +57,16 @@ async fn check(arguments: &Arguments) -> Result<ExitCode, Stop> {
     let sandbox = Sandbox::new(Config { cache: cache_folder(), ..Config::default() }).map_err(broken)?;
     let (prepared, note) = prepare(arguments, &sandbox)?;
     let outcome = sandbox.run(&prepared).await.map_err(broken)?;
-    if arguments.json {
-        render::json(&prepared, &outcome)?;
+    let written = if arguments.json {
+        render::json(&prepared, &outcome)
     } else {
-        render::text(&prepared, &outcome, note.as_deref())?;
+        render::text(&prepared, &outcome, note.as_deref())
+    };
+    match written {
+        // A reader that has seen enough changes nothing about the target.
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Stop::Output(error)),
+        _ => Ok(ExitCode::from(code(&outcome))),
     }
-    Ok(ExitCode::from(code(&outcome)))
 }
 
 fn code(outcome: &Outcome) -> u8 {
@@ -129,6 +133,12 @@ fn secrets(words: &[String]) -> Result<(Secrets, BTreeMap<String, SecretUse>), S
     let (mut values, mut usage) = (Vec::new(), BTreeMap::new());
     for word in words {
         let (name, source) = word.split_once('=').unwrap_or((word, ""));
+        if !is_secret_name(name) {
+            let shown = name.escape_debug();
+            return Err(Stop::Usage(format!(
+                "--secret: `{shown}` cannot be a name; use letters, digits, `_`, `-` and `.`"
+            )));
+        }
         let value = match source.split_once(':') {
             Some(("env", variable)) => env::var(variable)
                 .map_err(|error| Stop::Usage(format!("--secret {name}: the variable `{variable}`: {error}")))?,
@@ -140,8 +150,11 @@ fn secrets(words: &[String]) -> Result<(Secrets, BTreeMap<String, SecretUse>), S
                 return Err(Stop::Usage(format!("--secret {name}: {fix}")));
             }
         };
+        if value.trim().is_empty() || value.trim_end().contains(['\n', '\r']) {
+            return Err(Stop::Usage(format!("--secret {name}: its value is empty, or has a line break inside")));
+        }
         values.push((name.to_owned(), Secret::new(value)));
-        usage.insert(name.to_owned(), SecretUse::default());
+        usage.insert(name.to_owned(), SecretUse { where_settings_point: true, ..SecretUse::default() });
     }
     Ok((values.into_iter().collect(), usage))
 }

@@ -38,10 +38,11 @@ enum ProbeCommand {
 }
 
 /// Exit codes: 0 up, 1 degraded, 2 down, 3 unknown, as monitoring plugins have them; 64 the command or its input is
-/// wrong (sysexits.h `EX_USAGE`), 70 the program is broken (`EX_SOFTWARE`).
+/// wrong (sysexits.h `EX_USAGE`), 70 the program is broken (`EX_SOFTWARE`), 74 its output cannot be written (`EX_IOERR`).
 mod exit {
     pub(crate) const USAGE: u8 = 64;
     pub(crate) const BROKEN: u8 = 70;
+    pub(crate) const OUTPUT: u8 = 74;
 }
 
 /// What ends the program without an answer.
@@ -50,11 +51,26 @@ enum Stop {
     Usage(String),
     /// We have to mend it.
     Broken(String),
+    /// What was found out could not be written.
+    Output(std::io::Error),
 }
 
-impl<E: std::error::Error> From<E> for Stop {
-    fn from(error: E) -> Self {
+impl From<health_watch_sandbox::LoadError> for Stop {
+    fn from(error: health_watch_sandbox::LoadError) -> Self {
         Self::Usage(error.to_string())
+    }
+}
+
+impl From<health_watch_sandbox::PrepareError> for Stop {
+    fn from(error: health_watch_sandbox::PrepareError) -> Self {
+        Self::Usage(error.to_string())
+    }
+}
+
+/// Only output is written with `?`; whoever reads a file says which.
+impl From<std::io::Error> for Stop {
+    fn from(error: std::io::Error) -> Self {
+        Self::Output(error)
     }
 }
 
@@ -74,12 +90,17 @@ fn main() -> ExitCode {
     match ended {
         Ok(code) => code,
         Err(Stop::Usage(problem)) => complain(&problem, exit::USAGE),
+        // A reader that has seen enough is no error.
+        Err(Stop::Output(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(Stop::Output(error)) => complain(&format!("cannot write the output: {error}"), exit::OUTPUT),
         Err(Stop::Broken(problem)) => complain(&format!("this is a fault of health-watch: {problem}"), exit::BROKEN),
     }
 }
 
 fn complain(problem: &str, code: u8) -> ExitCode {
     use std::io::Write;
-    let _ = writeln!(std::io::stderr(), "error: {problem}");
+    // Names and texts of strangers' components may stand in it.
+    let lines: Vec<String> = problem.lines().map(render::safe).collect();
+    let _ = writeln!(std::io::stderr(), "error: {}", lines.join("\n"));
     ExitCode::from(code)
 }

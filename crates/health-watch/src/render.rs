@@ -2,7 +2,6 @@
 //!
 //! Whatever came from a guest or a target is escaped before it meets a terminal. Meaning is never by colour alone.
 
-use crate::Stop;
 use health_watch_audit::{Event, Record};
 use health_watch_capability::message::Phases;
 use health_watch_sandbox::{Ending, Failure, Outcome, Prepared};
@@ -19,7 +18,7 @@ pub(crate) fn safe(text: &str) -> String {
 }
 
 /// Everything, as one JSON object.
-pub(crate) fn json(prepared: &Prepared, outcome: &Outcome) -> Result<(), Stop> {
+pub(crate) fn json(prepared: &Prepared, outcome: &Outcome) -> io::Result<()> {
     let rules: Vec<_> =
         prepared.grant().rules().into_iter().map(|(kind, rule)| json!({ "kind": kind, "rule": rule })).collect();
     let dropped: Vec<_> =
@@ -33,7 +32,7 @@ pub(crate) fn json(prepared: &Prepared, outcome: &Outcome) -> Result<(), Stop> {
 }
 
 /// Everything, for a person.
-pub(crate) fn text(prepared: &Prepared, outcome: &Outcome, note: Option<&str>) -> Result<(), Stop> {
+pub(crate) fn text(prepared: &Prepared, outcome: &Outcome, note: Option<&str>) -> io::Result<()> {
     let mut out = io::stdout().lock();
     let cause = outcome.cause.as_ref().map(|cause| format!(" ({cause})")).unwrap_or_default();
     writeln!(out, "{}{cause}  {}", outcome.status, headline(&outcome.ending))?;
@@ -53,7 +52,7 @@ pub(crate) fn text(prepared: &Prepared, outcome: &Outcome, note: Option<&str>) -
 
 fn headline(ending: &Ending) -> String {
     match ending {
-        Ending::Reported(report) => safe(&report.message).replace("\\n", "\n      "),
+        Ending::Reported(report) => report.message.lines().map(safe).collect::<Vec<_>>().join("\n      | "),
         Ending::Failed { failure: Failure::InvalidSettings(why) } => {
             format!("the probe does not accept its settings: {}", safe(why))
         }
@@ -106,15 +105,14 @@ fn measurements(out: &mut impl Write, outcome: &Outcome) -> io::Result<()> {
     for (index, measurement) in outcome.measurements.iter().enumerate() {
         let label = if index == 0 { "measured" } else { "" };
         let unit = if measurement.unit == "1" { "" } else { &measurement.unit };
-        writeln!(
-            out,
-            "  {label:<9} {} {} {}",
-            measurement.name,
-            (measurement.value * 1000.0).round() / 1000.0,
-            safe(unit)
-        )?;
+        writeln!(out, "  {label:<9} {} {} {}", measurement.name, rounded(measurement.value), safe(unit))?;
     }
     Ok(())
+}
+
+/// Three decimals where that loses nothing that matters.
+fn rounded(value: f64) -> f64 {
+    if (1e-2..1e9).contains(&value.abs()) { (value * 1000.0).round() / 1000.0 } else { value }
 }
 
 fn decisions(out: &mut impl Write, outcome: &Outcome) -> io::Result<()> {

@@ -43,17 +43,24 @@ fn set(settings: &mut Value, word: &str, schema: &Value) -> Result<(), Stop> {
             .and_then(|schema| schema.get("properties")?.get(step).or_else(|| schema.get("additionalProperties")));
         place = map.entry(step).or_insert_with(|| Value::Object(Map::new()));
     }
-    *place = value(written, schema);
+    *place = value(written, schema)?;
     Ok(())
 }
 
 /// Text where the schema wants text; otherwise JSON where it is JSON, and text where it is not.
-fn value(written: &str, schema: Option<&Value>) -> Value {
+fn value(written: &str, schema: Option<&Value>) -> Result<Value, Stop> {
     let text = || Value::String(written.to_owned());
-    if schema.and_then(|schema| schema.get("type")).and_then(Value::as_str) == Some("string") {
-        return text();
+    let field = |name: &str| schema.and_then(|schema| schema.get(name));
+    let only_texts =
+        field("enum").and_then(Value::as_array).is_some_and(|options| options.iter().all(Value::is_string));
+    if only_texts || field("type").and_then(Value::as_str) == Some("string") {
+        return Ok(text());
     }
-    serde_json::from_str(written).unwrap_or_else(|_| text())
+    match serde_json::from_str(written) {
+        Ok(value) => Ok(value),
+        Err(error) if written.starts_with(['[', '{']) => Err(Stop::Usage(format!("`{written}` is not JSON: {error}"))),
+        Err(_) => Ok(text()),
+    }
 }
 
 #[cfg(test)]
@@ -62,7 +69,7 @@ mod tests {
     use serde_json::json;
 
     fn check(words: &[&str], expected: &Value) {
-        let schema = json!({ "properties": { "url": { "type": "string" }, "max": { "type": "integer" } } });
+        let schema = json!({ "properties": { "url": { "type": "string" }, "max": { "type": "integer" }, "version": { "enum": ["1.1", "2"] } } });
         let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
         let Ok(settings) = read(None, &words, &schema) else { unreachable!("{words:?}") };
         assert_eq!(&settings, expected);
@@ -72,6 +79,7 @@ mod tests {
     fn values_are_text_where_the_schema_says_so() {
         check(&["url=12"], &json!({ "url": "12" }));
         check(&["max=12"], &json!({ "max": 12 }));
+        check(&["version=2"], &json!({ "version": "2" }));
         check(&["url=a=b"], &json!({ "url": "a=b" }));
         check(&["expect.status=[200]"], &json!({ "expect": { "status": [200] } }));
         check(&["other=plain text"], &json!({ "other": "plain text" }));
@@ -79,7 +87,7 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused() {
-        for word in ["url", "=x", "a..b=1"] {
+        for word in ["url", "=x", "a..b=1", "list=[1", "table={a:1}"] {
             assert!(read(None, &[word.to_owned()], &json!({})).is_err(), "{word}");
         }
         assert!(read(None, &["a=1".to_owned(), "a.b=1".to_owned()], &json!({})).is_err());

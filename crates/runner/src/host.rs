@@ -29,6 +29,9 @@ pub(crate) mod bindings {
     });
 }
 
+/// What the shortest line is charged.
+const LOG_LINE_BYTES_MIN: usize = 64;
+
 /// Bytes of one log message that are kept.
 const LOG_MESSAGE_BYTES_MAX: usize = 4096;
 
@@ -166,17 +169,13 @@ impl clock::Host for Host {
 impl log::Host for Host {
     fn write(&mut self, level: log::Level, message: String) -> Result<()> {
         let message = cut(message, LOG_MESSAGE_BYTES_MAX);
-        let bytes = message.len() as u64;
-        if bytes > self.log_bytes_left {
+        // What keeping a line costs besides its text; without it, short lines would be all but free.
+        let cost = message.len().max(LOG_LINE_BYTES_MIN) as u64;
+        if cost > self.log_bytes_left {
             self.calls.log_dropped += 1;
             return Ok(());
         }
-        // A line costs at least something, or empty lines would be without a limit.
-        self.log_bytes_left -= bytes.max(1).min(self.log_bytes_left);
-        if bytes == 0 && self.log_bytes_left == 0 {
-            self.calls.log_dropped += 1;
-            return Ok(());
-        }
+        self.log_bytes_left -= cost;
         self.calls.log += 1;
         let at_us = self.elapsed_us();
         self.log.push(LogLine { at_us, level: convert::level(level).to_owned(), message });

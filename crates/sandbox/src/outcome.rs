@@ -107,7 +107,14 @@ impl Outcome {
         };
         let calls = ended.calls.into_iter().map(|(kind, verdict, count)| Count { kind, verdict, count }).collect();
         let transcript = session.close(Closing { end: ending.word(), guest, calls });
-        let (status, cause) = judge(&ending, !transcript.denials.is_empty());
+        let hindered = match transcript.denials.first() {
+            Some(_) => Some("denied".to_owned()),
+            None => transcript.records.iter().find_map(|record| match &record.event {
+                Event::OverQuota(excess) => Some(format!("over quota: {}", excess.dimension)),
+                _ => None,
+            }),
+        };
+        let (status, cause) = judge(&ending, hindered);
         Self {
             status,
             cause,
@@ -130,13 +137,13 @@ impl Outcome {
 }
 
 /// A probe that errs, traps or is stopped tells nothing about its target. Neither does a `down` from one that was
-/// refused something: it may be down only because the probe could not look.
-fn judge(ending: &Ending, denied: bool) -> (Status, Option<String>) {
+/// refused something or met a limit: it may be down only because the probe could not look.
+fn judge(ending: &Ending, hindered: Option<String>) -> (Status, Option<String>) {
     match ending {
         Ending::Reported(report) => match report.status {
             Reported::Up => (Status::Up, None),
             Reported::Degraded => (Status::Degraded, None),
-            Reported::Down if denied => (Status::Unknown, Some("denied".to_owned())),
+            Reported::Down if hindered.is_some() => (Status::Unknown, hindered),
             Reported::Down => (Status::Down, None),
         },
         Ending::Failed { failure: Failure::InvalidSettings(_) } => {

@@ -29,8 +29,8 @@ pub(crate) enum Fault {
     Failed(EffectFailure),
     /// An address of the permitted name was refused.
     Denied(Denial),
-    /// A budget ran out: dimension, limit, used.
-    OverQuota(Dimension, u64, u64),
+    /// A budget ran out.
+    OverQuota(Dimension),
 }
 
 /// What an HTTP effect did.
@@ -40,7 +40,10 @@ pub(crate) struct HttpDone {
     pub(crate) phases: Phases,
     pub(crate) bytes_in: u64,
     pub(crate) bytes_out: u64,
-    pub(crate) cpu_us: u64,
+    /// All of its on-CPU time.
+    pub(crate) cpu_ns: u64,
+    /// The part of it that was spent in polls of the effect itself.
+    pub(crate) polled_ns: u64,
 }
 
 impl HttpDone {
@@ -50,7 +53,7 @@ impl HttpDone {
             Ok(response) => format!("status {}", response.status),
             Err(Fault::Failed(failure)) => failure.to_string(),
             Err(Fault::Denied(denial)) => format!("denied: {}", denial.reason),
-            Err(Fault::OverQuota(dimension, limit, _)) => format!("over quota: {dimension}, limit {limit}"),
+            Err(Fault::OverQuota(dimension)) => format!("over quota: {dimension}"),
         }
     }
 }
@@ -62,17 +65,24 @@ impl Broker {
 
     /// Sends a permitted request. Its CPU time is metered, TLS and name look-up included.
     pub(crate) async fn http(&self, permit: &Permit, request: HttpRequest, secrets: &Secrets) -> HttpDone {
-        let mut cpu_ns = 0;
+        let mut polled_ns = 0;
         let mut trace = http::Trace::default();
+        let spawned = trace.spawned.clone();
         let effect = http::perform(self, permit, request, secrets, &mut trace);
-        let result = Metered::new(effect, &mut cpu_ns).await;
+        let metered = Metered::limited(effect, &mut polled_ns, permit.cpu_ns_max(), spawned.clone());
+        let result = match metered.await {
+            Some(result) => result,
+            None => Err(http::too_costly(permit)),
+        };
+        let cpu_ns = polled_ns + spawned.ns();
         HttpDone {
             result,
             address: trace.address,
             phases: trace.phases,
             bytes_in: trace.wire.bytes_in(),
             bytes_out: trace.wire.bytes_out(),
-            cpu_us: cpu_ns / 1000,
+            cpu_ns,
+            polled_ns,
         }
     }
 }

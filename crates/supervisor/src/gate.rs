@@ -25,6 +25,10 @@ pub(crate) struct Gate {
     calls: Vec<Count>,
     /// Intents whose effect has not ended.
     open: Vec<Seq>,
+    /// Denials and countable limits met.
+    refusals: u64,
+    effect_cpu_ns: u64,
+    decision_cpu_ns: u64,
 }
 
 /// Proof that an HTTP request was decided on, charged and recorded. Consumed by [`Gate::settle`].
@@ -79,6 +83,11 @@ impl Permit {
         self.bytes_out_left
     }
 
+    /// On-CPU time that the effect may take, nanoseconds: as much as the guest may in the whole run.
+    pub(crate) fn cpu_ns_max(&self) -> u64 {
+        self.grant.limits().cpu_ms * 1_000_000
+    }
+
     /// Connections that may be open at once.
     pub(crate) fn connections(&self) -> u64 {
         self.connections
@@ -88,8 +97,14 @@ impl Permit {
     /// private address among public ones is a rebinding attack or a mistake, and either way not to be dialled.
     pub(crate) fn judge(&self, addresses: &[IpAddr]) -> Result<Judged, Denial> {
         let origin = &self.allowed.url.origin;
-        for address in addresses {
-            judge_address(&self.grant, origin, *address)?;
+        let mut refused = addresses.iter().filter_map(|address| judge_address(&self.grant, origin, *address).err());
+        if let Some(mut denial) = refused.next() {
+            // One denial names every word that is missing, or an operator would meet them one by one.
+            for other in refused.filter(|other| other.fix.starts_with("--allow ")) {
+                let word = other.fix.split("   ").next().unwrap_or_default();
+                denial.fix = format!("{word} {}", denial.fix);
+            }
+            return Err(denial);
         }
         // What is dialled is what was judged: an address inside an address is judged by the one inside.
         Ok(Judged(addresses.iter().map(|address| SocketAddr::new(address.to_canonical(), origin.port)).collect()))
@@ -118,7 +133,17 @@ impl Gate {
         let mut recorder = Recorder::new(RECORDS_MAX);
         // An empty recorder has room for one entry.
         let _ = recorder.add(0, opened);
-        Self { grant, started, recorder, spent: Bill::default(), calls: Vec::new(), open: Vec::new() }
+        Self {
+            grant,
+            started,
+            recorder,
+            spent: Bill::default(),
+            calls: Vec::new(),
+            open: Vec::new(),
+            refusals: 0,
+            effect_cpu_ns: 0,
+            decision_cpu_ns: 0,
+        }
     }
 
     pub(crate) fn grant(&self) -> &Arc<Grant> {
@@ -156,21 +181,22 @@ impl Gate {
     fn charge_request(&mut self, request: &HttpRequest) -> Result<(), Answer> {
         let limits = self.grant.limits();
         let body = request.body.len() as u64;
-        let excess = if self.spent.requests >= limits.requests {
-            Some((Dimension::Requests, limits.requests, self.spent.requests + 1))
+        let now = Instant::now();
+        let met = if self.spent.requests >= limits.requests {
+            Dimension::Requests
         } else if limits.connections == 0 {
-            Some((Dimension::Connections, 0, 1))
+            Dimension::Connections
         } else if self.spent.bytes_in >= limits.bytes_in {
-            Some((Dimension::BytesIn, limits.bytes_in, self.spent.bytes_in + 1))
+            Dimension::BytesIn
         } else if self.spent.bytes_out + body >= limits.bytes_out {
-            Some((Dimension::BytesOut, limits.bytes_out, self.spent.bytes_out + body + 1))
+            Dimension::BytesOut
+        } else if self.deadline(now, None) <= now {
+            // The guest has used up the run: no time is left for the target, and it is not the target's fault.
+            Dimension::Wall
         } else {
-            None
+            return Ok(());
         };
-        match excess {
-            Some((dimension, limit, used)) => Err(self.over_quota("http", dimension, limit, used)),
-            None => Ok(()),
-        }
+        Err(self.over_quota("http", met))
     }
 
     fn intend(&mut self, request: &HttpRequest, allowed: &Allowed) -> Result<Seq, Answer> {
@@ -220,20 +246,23 @@ impl Gate {
             let reason = DenialReason::CapabilityNotGranted;
             return Err(self.deny("sleep", Denial { reason, request: request(), rule, fix }));
         }
-        let limit = self.grant.limits().sleeps;
-        if self.spent.sleeps >= limit {
-            return Err(self.over_quota("sleep", Dimension::Sleeps, limit, self.spent.sleeps + 1));
+        if self.spent.sleeps >= self.grant.limits().sleeps {
+            return Err(self.over_quota("sleep", Dimension::Sleeps));
         }
         self.spent.sleeps += 1;
         self.count("sleep", "allowed");
         Ok(Duration::from_millis(u64::from(duration_ms)))
     }
 
-    /// Charges this side's CPU time, microseconds. It may use as much as the guest may of its own.
-    pub(crate) fn charge_cpu(&mut self, cpu_us: u64) -> Result<(), Answer> {
-        self.spent.effect_cpu_us += cpu_us;
-        let limit = self.grant.limits().cpu_ms;
-        let used = self.spent.effect_cpu_us / 1000;
+    /// Bills an effect's CPU time.
+    pub(crate) fn bill_effect(&mut self, cpu_ns: u64) {
+        self.effect_cpu_ns += cpu_ns;
+    }
+
+    /// Charges what deciding and answering cost of this side's CPU: as much as the guest may use of its own.
+    pub(crate) fn charge_decision(&mut self, cpu_ns: u64) -> Result<(), Answer> {
+        self.decision_cpu_ns += cpu_ns;
+        let (limit, used) = (self.grant.limits().cpu_ms, self.decision_cpu_ns / 1_000_000);
         if used < limit.max(1) {
             return Ok(());
         }
@@ -244,22 +273,30 @@ impl Gate {
     pub(crate) fn deny(&mut self, kind: &str, denial: Denial) -> Answer {
         self.spent.denials += 1;
         self.count(kind, "denied");
-        let (limit, at) = (self.grant.limits().denials, self.at_us());
-        if self.spent.denials > limit {
-            return self.end_over_denials(limit, at);
+        let at = self.at_us();
+        let recorded = self.recorder.add(at, Event::Denied(denial.clone()));
+        if let Some(end) = self.one_refusal_more(at) {
+            return end;
         }
-        match self.recorder.add(at, Event::Denied(denial.clone())) {
+        match recorded {
             Ok(_) => Answer::Denied(denial),
             Err(health_watch_audit::Full) => self.record_full(),
         }
     }
 
-    fn end_over_denials(&mut self, limit: u64, at_us: u64) -> Answer {
-        Answer::End(Excess { dimension: Dimension::Denials, limit, used: self.spent.denials, at_us })
+    /// Denials and countable limits that were met, together: a guest that goes on after so many is ended.
+    fn one_refusal_more(&mut self, at_us: u64) -> Option<Answer> {
+        self.refusals += 1;
+        let (limit, used) = (self.grant.limits().denials, self.refusals);
+        (used > limit).then_some(Answer::End(Excess { dimension: Dimension::Denials, limit, used, at_us }))
     }
 
     fn record_full(&mut self) -> Answer {
         self.count("record", "denied");
+        let at = self.at_us();
+        if let Some(end) = self.one_refusal_more(at) {
+            return end;
+        }
         Answer::Denied(Denial {
             reason: DenialReason::RecordUnavailable,
             request: "another call".to_owned(),
@@ -268,13 +305,33 @@ impl Gate {
         })
     }
 
-    /// Records that a countable limit was met.
-    pub(crate) fn over_quota(&mut self, kind: &str, dimension: Dimension, limit: u64, used: u64) -> Answer {
+    /// Records that a countable limit was met. What is said to have been used is one more than the limit, not the
+    /// exact figure: bytes out would give away the length of a secret.
+    pub(crate) fn over_quota(&mut self, kind: &str, dimension: Dimension) -> Answer {
         self.count(kind, "over-quota");
-        let excess = Excess { dimension, limit, used, at_us: self.at_us() };
-        match self.recorder.add(excess.at_us, Event::OverQuota(excess.clone())) {
+        let limit = self.limit(dimension);
+        let excess = Excess { dimension, limit, used: limit + 1, at_us: self.at_us() };
+        let recorded = self.recorder.add(excess.at_us, Event::OverQuota(excess.clone()));
+        if let Some(end) = self.one_refusal_more(excess.at_us) {
+            return end;
+        }
+        match recorded {
             Ok(_) => Answer::OverQuota(excess),
             Err(health_watch_audit::Full) => self.record_full(),
+        }
+    }
+
+    fn limit(&self, dimension: Dimension) -> u64 {
+        let limits = self.grant.limits();
+        match dimension {
+            Dimension::Wall => limits.wall_ms,
+            Dimension::Requests => limits.requests,
+            Dimension::Connections => limits.connections,
+            Dimension::BytesIn => limits.bytes_in,
+            Dimension::BytesOut => limits.bytes_out,
+            Dimension::Sleeps => limits.sleeps,
+            Dimension::Denials => limits.denials,
+            _ => limits.cpu_ms,
         }
     }
 
@@ -289,7 +346,7 @@ impl Gate {
     /// Writes the closing record. `guest` holds what the runner measured, `calls` what it counted.
     pub(crate) fn close(mut self, end: &str, guest: Bill, calls: Vec<Count>) -> (Vec<Record>, Bill) {
         let bill = Bill {
-            effect_cpu_us: self.spent.effect_cpu_us,
+            effect_cpu_us: (self.effect_cpu_ns + self.decision_cpu_ns) / 1000,
             requests: self.spent.requests,
             bytes_in: self.spent.bytes_in,
             bytes_out: self.spent.bytes_out,

@@ -80,6 +80,8 @@ pub struct Session {
     secrets: Arc<Secrets>,
     denials: Vec<Denial>,
     effects: Vec<Effect>,
+    /// What effects took of CPU time inside the polls of [`Session::ask`].
+    effects_cpu_ns: u64,
 }
 
 impl Supervisor {
@@ -102,22 +104,24 @@ impl Supervisor {
             secrets: opening.secrets,
             denials: Vec::new(),
             effects: Vec::new(),
+            effects_cpu_ns: 0,
         }
     }
 }
 
 impl Session {
-    /// Decides on a request and, where it is permitted, performs it. What that costs of this side's CPU is metered
-    /// too: a guest that only ever asks, and is only ever refused, is ended when it has used up as much of ours as it
-    /// may of its own.
+    /// Decides on a request and, where it is permitted, performs it. What deciding and answering costs of this side's
+    /// CPU is charged: a guest that only ever asks is ended when it has used up as much of ours as it may of its own.
     pub async fn ask(&mut self, request: Request) -> Answer {
-        if let Err(end) = self.gate.charge_cpu(0) {
+        if let Err(end) = self.gate.charge_decision(0) {
             return end;
         }
         let mut cpu_ns = 0;
+        let effects_before = self.effects_cpu_ns;
         let answer = Metered::new(self.answer(request), &mut cpu_ns).await;
+        let effect_ns = self.effects_cpu_ns - effects_before;
         // The answer stands; whether there may be another is asked next time.
-        let _ = self.gate.charge_cpu(cpu_ns / 1000);
+        let _ = self.gate.charge_decision(cpu_ns.saturating_sub(effect_ns));
         if let Answer::Denied(denial) = &answer {
             self.denials.push(denial.clone());
         }
@@ -166,17 +170,20 @@ impl Session {
             address: done.address,
             bytes_in: done.bytes_in,
             bytes_out: done.bytes_out,
-            cpu_us: done.cpu_us,
+            cpu_us: done.cpu_ns / 1000,
             end,
         };
+        self.effects_cpu_ns += done.polled_ns;
+        self.gate.bill_effect(done.cpu_ns);
         self.gate.settle(permit, settlement);
         match done.result {
             Ok(response) => Answer::Reply(Reply::Http(Box::new(response))),
             Err(crate::broker::Fault::Failed(failure)) => Answer::Reply(Reply::Failed(failure)),
-            Err(crate::broker::Fault::Denied(denial)) => self.gate.deny("address", denial),
-            Err(crate::broker::Fault::OverQuota(dimension, limit, used)) => {
-                self.gate.over_quota("http", dimension, limit, used)
+            Err(crate::broker::Fault::Denied(denial)) => {
+                let kind = if denial.reason == DenialReason::AddressNotGranted { "address" } else { "http" };
+                self.gate.deny(kind, denial)
             }
+            Err(crate::broker::Fault::OverQuota(dimension)) => self.gate.over_quota("http", dimension),
         }
     }
 

@@ -257,10 +257,10 @@ fn a_secret_goes_only_to_its_own_origins_and_in_clear_only_to_this_machine() {
         (
             "https://example.org/",
             "a\nb",
-            SecretNotGranted,
+            DenialReason::Spelling,
             "secret `a\\nb` to https://example.org",
-            "default deny",
-            "--secret a\\nb=env:VARIABLE   (or in a policy: secrets.a\\nb)",
+            "a secret's name is 1 to 64 letters, digits, `_`, `-` and `.`",
+            "correct the name in the probe or its settings",
         ),
         (
             "http://plain.example/",
@@ -292,7 +292,9 @@ fn a_secret_without_origins_may_go_where_the_settings_point_and_nowhere_else() {
         &json!([]),
     );
     let mut allow = Policy::from_word("https://fixed.example").unwrap();
-    allow.secrets.insert("token".to_owned(), crate::policy::SecretUse::default());
+    allow
+        .secrets
+        .insert("token".to_owned(), crate::policy::SecretUse { where_settings_point: true, ..Default::default() });
     let settings = json!({ "url": "https://own.example/x" });
     let grant = negotiate(&probe, &settings, None, &allow).unwrap().grant;
     assert!(with_secret("https://own.example/", "token").iter().all(|asked| decide(&grant, asked).is_ok()));

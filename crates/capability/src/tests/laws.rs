@@ -133,7 +133,7 @@ fn clocks() -> impl Strategy<Value = Option<Clock>> {
 
 fn secrets() -> impl Strategy<Value = BTreeMap<String, SecretUse>> {
     let usage = (proptest::collection::vec(origins(), 0..4), any::<bool>());
-    let usage = usage.prop_map(|(origins, in_clear)| SecretUse { origins, in_clear });
+    let usage = usage.prop_map(|(origins, in_clear)| SecretUse { origins, in_clear, where_settings_point: false });
     proptest::collection::btree_map(select(vec!["token".to_owned(), "key".to_owned()]), usage, 0..3)
 }
 

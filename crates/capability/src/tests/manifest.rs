@@ -138,7 +138,6 @@ fn a_host_a_port_and_a_scheme_can_be_named_as_a_secret_is() {
         ("{settings.url.host}", "a.example"),
         ("{settings.url.port}", "8080"),
         ("{settings.url.scheme}", "http"),
-        ("{settings.v6.host}", "[::1]"),
         ("{settings.v6.port}", "443"),
         ("{settings.who}", "admin"),
         ("{settings.absent|token}", "token"),
@@ -148,6 +147,8 @@ fn a_host_a_port_and_a_scheme_can_be_named_as_a_secret_is() {
         let asked = manifest(&json!([{ "kind": "secret", "name": template, "reason": "r" }]), &json!([]));
         assert_eq!(asked.asks(&settings).unwrap()[0].what, Wanted::Secret(name.to_owned()), "{template}");
     }
+    let asked = manifest(&json!([{ "kind": "secret", "name": "{settings.v6.host}", "reason": "r" }]), &json!([]));
+    assert!(rendered(asked.asks(&settings))[0].contains("cannot name a secret"), "what a shell would read otherwise");
 }
 
 #[test]
@@ -269,7 +270,9 @@ fn a_refusal_lists_every_gap_and_what_is_optional_is_dropped_by_name() {
     let ceiling = Policy::default();
     let mut allow =
         Policy::from_word("https://a.example").unwrap().join(allow).join(Policy::from_word("clock=5").unwrap());
-    allow.secrets.insert("token".to_owned(), crate::policy::SecretUse::default());
+    allow
+        .secrets
+        .insert("token".to_owned(), crate::policy::SecretUse { where_settings_point: true, ..Default::default() });
     let Err(Refusal::Gaps(gaps)) = negotiate(&asked, &json!({}), Some(&ceiling), &allow) else { panic!("granted") };
     let why: Vec<_> = gaps.iter().map(|gap| gap.why.as_str()).collect();
     let expected = [

@@ -77,6 +77,23 @@ fn manifests() {
     refused(&component("(component)", Some(MANIFEST)), None, "not a probe");
 }
 
+/// A schema whose references double at each step would be checked until the end of time.
+#[test]
+fn schemas_that_expand() {
+    let with = |schema: serde_json::Value| {
+        json!({ "manifestVersion": 1, "name": "a", "version": "1", "settings": schema }).to_string()
+    };
+    let step = |n: u32| json!({ "allOf": [{ "$ref": format!("#/$defs/a{}", n + 1) }, { "$ref": format!("#/$defs/a{}", n + 1) }] });
+    let mut defs: serde_json::Map<String, serde_json::Value> = (0..60).map(|n| (format!("a{n}"), step(n))).collect();
+    defs.insert("a60".to_owned(), json!({ "type": "object" }));
+    let chain = with(json!({ "$ref": "#/$defs/a0", "$defs": defs }));
+    refused(&component("(component)", Some(&chain)), None, "a schema must stand without references");
+    let long = with(json!({ "description": "x".repeat(70_000) }));
+    refused(&component("(component)", Some(&long)), None, "at most 65536");
+    let patterns: Vec<_> = (0..300).map(|_| json!({ "pattern": "a+" })).collect();
+    refused(&component("(component)", Some(&with(json!({ "anyOf": patterns })))), None, "at most 200");
+}
+
 /// A section inside a nested module is the module's word, not the component's.
 #[test]
 fn a_nested_manifest_does_not_count() {

@@ -179,6 +179,35 @@ fn bytes_out_are_a_budget_of_the_run() {
     });
 }
 
+/// A guest that goes on after its limits is ended like one that goes on after its denials, and a `down` that was said
+/// after a limit tells nothing about the target.
+#[test]
+fn limits_that_are_met_again_and_again_end_the_run() {
+    let none = json!({ "network": { "maxRequests": 0 } });
+    let case = |times: u32| {
+        attack("request").set("attack_url", NOWHERE).set("times", times).set("status", "down").policy(&none)
+    };
+    stopped(&case(10_000), Dimension::Denials);
+    on_both(|join| {
+        let outcome = case(1).run(&join);
+        assert_eq!(verdict(&outcome), "unknown (over quota: requests)", "{}", message(&outcome));
+    });
+}
+
+/// A target whose answer is costly to read is at fault itself; the run goes on and says so.
+#[test]
+fn reading_an_answer_has_a_limit() {
+    on_both(|join| {
+        let body = "1\r\nx\r\n".repeat(400_000);
+        let answer = format!("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{body}0\r\n\r\n");
+        let target = servers::http(Behaviour::Raw(answer.into_bytes()));
+        let case = Case::hostile("request", &target.url("/")).set("attack_url", target.url("/"));
+        let outcome = case.policy(&json!({ "resources": { "maxCpuTimeMs": 20 } })).run(&join);
+        let said = message(&outcome);
+        assert!(said.contains("of CPU to read"), "{said}");
+    });
+}
+
 #[test]
 fn sleeps_are_counted() {
     on_both(|join| {

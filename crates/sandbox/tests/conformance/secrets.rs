@@ -38,6 +38,19 @@ fn a_secret_that_was_not_granted_is_not_sent() {
     });
 }
 
+/// An empty list allows nothing, here as everywhere.
+#[test]
+fn a_policy_that_lists_no_origin_allows_none() {
+    on_both(|join| {
+        let target = servers::http(Behaviour::ok());
+        let nowhere = json!({ "secrets": { "token": { "allowedOrigins": [] } } });
+        let case = Case::http(&target.url("/")).set("auth", json!({ "bearer": "token" })).policy(&nowhere);
+        let outcome = case.run(&join);
+        assert_eq!(outcome.denials[0].reason, DenialReason::SecretNotGranted, "{}", message(&outcome));
+        assert_eq!(target.connections(), 0);
+    });
+}
+
 /// A secret goes to the origin it was given for, even if another origin may be reached.
 #[test]
 fn a_secret_stays_with_its_origin() {

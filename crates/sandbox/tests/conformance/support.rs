@@ -2,6 +2,7 @@
 
 use crate::servers;
 use health_watch_capability::Policy;
+use health_watch_capability::policy::SecretUse;
 use health_watch_sandbox::{Config, Join, Outcome, PrepareError, Roots, Sandbox, Secret, SupervisorConfig};
 use health_watch_sandbox::{Nameservers, RunnerConfig};
 use serde_json::{Value, json};
@@ -68,7 +69,10 @@ impl Case {
 
     pub(crate) fn secret(mut self, name: &str, value: &str) -> Self {
         self.secrets.push((name.to_owned(), Secret::new(value.to_owned())));
-        self.allow.secrets.entry(name.to_owned()).or_default();
+        self.allow
+            .secrets
+            .entry(name.to_owned())
+            .or_insert_with(|| SecretUse { where_settings_point: true, ..SecretUse::default() });
         self
     }
 

@@ -5,6 +5,7 @@
 
 use super::wire::{Counted, Side, Wire};
 use super::{Broker, Fault, connect, tls};
+use crate::cpu::Spawned;
 use crate::gate::Permit;
 use crate::secrets::Secrets;
 use ::http::header::{AUTHORIZATION, HOST, HeaderName, HeaderValue, USER_AGENT};
@@ -39,6 +40,8 @@ pub(super) struct Trace {
     pub(super) address: Option<IpAddr>,
     pub(super) wire: Wire,
     pub(super) phases: Phases,
+    /// What tasks of the effect's own took of CPU time.
+    pub(super) spawned: Spawned,
     phase: Option<Phase>,
 }
 
@@ -90,12 +93,16 @@ pub(super) async fn perform(
 
 /// The budget that ran out, if that is why the effect failed.
 fn spent(trace: &Trace) -> Option<Fault> {
-    let (side, limit) = trace.wire.exhausted()?;
-    let dimension = match side {
+    Some(Fault::OverQuota(match trace.wire.exhausted()? {
         Side::In => Dimension::BytesIn,
         Side::Out => Dimension::BytesOut,
-    };
-    Some(Fault::OverQuota(dimension, limit, limit + 1))
+    }))
+}
+
+/// The target's answer took more of our CPU to read than a whole run may take.
+pub(super) fn too_costly(permit: &Permit) -> Fault {
+    let limit_ms = permit.cpu_ns_max() / 1_000_000;
+    Fault::Failed(EffectFailure::Protocol(format!("the response took more than {limit_ms} ms of CPU to read")))
 }
 
 async fn exchange(
@@ -187,7 +194,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let began = trace.enter(Phase::Send);
-    let tasks = Tasks::default();
+    let tasks = Tasks { running: Arc::default(), spent: trace.spawned.clone() };
     let (mut sender, connection) = http2::Builder::new(tasks.clone())
         .max_header_list_size(u32::try_from(HEAD_BYTES_MAX).unwrap_or(u32::MAX))
         .handshake(stream)
@@ -255,13 +262,16 @@ where
     trace.phases.wait_us = head_ns.saturating_sub(sent_ns) / 1000;
     trace.enter(Phase::Receive);
     let (head, mut incoming) = response.into_parts();
+    if head.headers.len() > HEADERS_MAX {
+        return Err(Fault::Failed(EffectFailure::Protocol(too_large_a_head())));
+    }
     let mut body = Vec::new();
     let mut truncated = false;
     loop {
         let frame = match body_frame(&mut driver, &mut incoming).await {
             Ok(frame) => frame,
             // The budget ran out in the middle of the body: what there is, is kept, and said to be cut.
-            Err(_) if trace.wire.exhausted().is_some_and(|(side, _)| side == Side::In) => {
+            Err(_) if trace.wire.exhausted() == Some(Side::In) => {
                 truncated = true;
                 break;
             }
@@ -375,11 +385,15 @@ fn unsendable(what: &str) -> Fault {
     })
 }
 
+fn too_large_a_head() -> String {
+    format!("the response head is larger than {HEAD_BYTES_MAX} bytes or {HEADERS_MAX} fields")
+}
+
 fn protocol(error: &hyper::Error) -> Fault {
     let mut text = if error.is_incomplete_message() {
         "the connection was closed in the middle of the response".to_owned()
     } else if error.is_parse() && error.to_string().contains("too large") {
-        format!("the response head is larger than {HEAD_BYTES_MAX} bytes or {HEADERS_MAX} fields")
+        too_large_a_head()
     } else {
         error.to_string()
     };
@@ -401,9 +415,13 @@ fn protocol(error: &hyper::Error) -> Fault {
     Fault::Failed(EffectFailure::Protocol(text))
 }
 
-/// Where HTTP/2 runs its streams; dropped with the effect, and every task with it.
-#[derive(Clone, Default)]
-struct Tasks(Arc<Mutex<JoinSet<()>>>);
+/// Where HTTP/2 runs its connection and streams; dropped with the effect, and every task with it. What they cost is
+/// the effect's.
+#[derive(Clone)]
+struct Tasks {
+    running: Arc<Mutex<JoinSet<()>>>,
+    spent: Spawned,
+}
 
 impl<F> hyper::rt::Executor<F> for Tasks
 where
@@ -411,9 +429,10 @@ where
     F::Output: Send,
 {
     fn execute(&self, task: F) {
-        let mut tasks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        tasks.spawn(async move {
-            task.await;
+        let spent = self.spent.clone();
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        running.spawn(async move {
+            spent.run(task).await;
         });
     }
 }

@@ -65,6 +65,9 @@ fn explain(name: &str, error: &NetError) -> String {
         _ if error.is_no_records_found() => format!("`{name}` has no address"),
         NetError::Dns(DnsError::ResponseCode(code)) => format!("`{name}`: the name server answered {code}"),
         NetError::Timeout => format!("`{name}`: no name server answered"),
+        NetError::NoConnections => {
+            format!("`{name}`: no name server can be reached; this machine's own network or resolver may be at fault")
+        }
         other => format!("`{name}`: {other}"),
     }
 }

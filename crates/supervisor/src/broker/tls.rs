@@ -172,6 +172,13 @@ fn failed(problem: TlsProblem, message: String, certificate: Option<Certificate>
     Fault::Failed(EffectFailure::Tls { problem, message, certificate: certificate.map(Box::new) })
 }
 
+fn expired(days_left: i32) -> String {
+    match days_left {
+        0.. => "a certificate of the chain, not the peer's own, has expired".to_owned(),
+        days => format!("the certificate expired {} days ago", -i64::from(days)),
+    }
+}
+
 fn explain(error: &io::Error, host: &Host, certificate: Option<Certificate>) -> Fault {
     let Some(cause) = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) else {
         let message = format!("the connection broke during the handshake: {}", super::connect::plain(error));
@@ -182,9 +189,7 @@ fn explain(error: &io::Error, host: &Host, certificate: Option<Certificate>) -> 
     let issuer = certificate.as_ref().map(|certificate| certificate.issuer.clone()).unwrap_or_default();
     let (problem, message) = match cause {
         Error::InvalidCertificate(fault) => match fault {
-            CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-                (TlsProblem::Expired, format!("the certificate expired {} days ago", -i64::from(days)))
-            }
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => (TlsProblem::Expired, expired(days)),
             CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
                 (TlsProblem::Expired, "the certificate is not valid yet".to_owned())
             }
@@ -193,6 +198,10 @@ fn explain(error: &io::Error, host: &Host, certificate: Option<Certificate>) -> 
             }
             CertificateError::UnknownIssuer => {
                 (TlsProblem::UnknownIssuer, format!("the certificate's issuer is not trusted: {issuer}"))
+            }
+            other if format!("{other:?}").contains("CaUsedAsEndEntity") => {
+                let why = "the server presents the certificate of an authority, as self-signed ones often are";
+                (TlsProblem::UnknownIssuer, format!("the certificate's issuer is not trusted: {why}: {issuer}"))
             }
             CertificateError::Revoked => (TlsProblem::Revoked, "the certificate was revoked".to_owned()),
             other => (TlsProblem::Certificate, format!("the certificate is not acceptable: {other}")),

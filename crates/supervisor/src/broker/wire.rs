@@ -67,14 +67,9 @@ impl Wire {
         self.0.bytes_out.load(Relaxed)
     }
 
-    /// Which budget ran out, if one did, with its limit.
-    pub(crate) fn exhausted(&self) -> Option<(Side, u64)> {
-        let side = *self.0.exhausted.get()?;
-        let limit = match side {
-            Side::In => &self.0.bytes_in_max,
-            Side::Out => &self.0.bytes_out_max,
-        };
-        Some((side, limit.load(Relaxed)))
+    /// Which budget ran out, if one did.
+    pub(crate) fn exhausted(&self) -> Option<Side> {
+        self.0.exhausted.get().copied()
     }
 
     /// When the last byte was written, nanoseconds after the wire was made.

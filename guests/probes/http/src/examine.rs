@@ -98,6 +98,11 @@ fn body(rules: &[BodyRule], response: &Response) -> Vec<Finding> {
     let text = response.text();
     let mut findings: Vec<_> = rules.iter().filter_map(|rule| body_rule(rule, &text)).collect();
     if response.truncated {
+        // What must not be there may stand in the part that was not read.
+        let absent = |rule: &&BodyRule| {
+            matches!(rule, BodyRule::NotContains(_) | BodyRule::NotMatches(_)) && body_rule(rule, &text).is_none()
+        };
+        findings.extend(rules.iter().find(absent).map(|_| down("a whole body to look through", "a part of it")));
         findings.iter_mut().for_each(|finding| finding.text += &cut_note(response));
     }
     findings
