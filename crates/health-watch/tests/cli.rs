@@ -1,11 +1,6 @@
 //! The program as its users meet it: exit codes, output, and what it says of wrong input.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::disallowed_methods,
-    reason = "tests start the program and their own servers"
-)]
+#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests start the program and their own servers")]
 
 use serde_json::Value;
 use std::io::{Read, Write};
@@ -204,4 +199,42 @@ fn nothing_from_outside_reaches_the_terminal_raw() {
     let output = run(&["check", "--set", &server.url(), "--set", expectation], &[]);
     assert_eq!(output.status.code(), Some(2));
     assert!(!output.stdout.contains(&0x1b), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
+/// Neither does what a stranger's component says of itself, in an error.
+#[test]
+fn nothing_from_a_component_reaches_the_terminal_raw() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("probe.wasm");
+    // A component whose one custom section, its manifest, has a key with a terminal sequence.
+    let manifest = b"{\"manifestVersion\":1,\"\x1b[2Jname\":1}";
+    let name = b"health-watch:manifest";
+    let mut bytes = b"\0asm\x0d\0\x01\0\0".to_vec();
+    bytes.push(u8::try_from(1 + name.len() + manifest.len()).unwrap());
+    bytes.push(u8::try_from(name.len()).unwrap());
+    bytes.extend_from_slice(name);
+    bytes.extend_from_slice(manifest);
+    std::fs::write(&path, bytes).unwrap();
+    let output = run(&["probe", "inspect", path.to_str().unwrap()], &[]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(64), "{said}");
+    assert!(said.contains("manifest is faulty") && !output.stderr.contains(&0x1b), "{said}");
+}
+
+/// A full disk behind the output is not wrong input, and a reader that has seen enough changes no status.
+#[cfg(target_os = "linux")]
+#[test]
+fn output_that_cannot_be_written() {
+    use std::process::Stdio;
+    let server = Server::start(OK);
+    let start = |stdout: Stdio| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_health-watch"));
+        command.args(["check", "--set", &server.url()]).stdout(stdout).stderr(Stdio::piped());
+        command.env("XDG_CACHE_HOME", PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("cache")).spawn().unwrap()
+    };
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    assert_eq!(start(full.into()).wait().unwrap().code(), Some(74));
+    let mut reader = start(Stdio::piped());
+    drop(reader.stdout.take());
+    assert_eq!(reader.wait().unwrap().code(), Some(0));
 }
