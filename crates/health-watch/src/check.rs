@@ -17,6 +17,9 @@ use std::{env, fs};
 /// Exit code: 0 up, 1 degraded, 2 down, 3 unknown, 64 wrong input, 70 a fault of this program.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
+    /// What to check: short for `--set url=URL`
+    #[arg(value_name = "URL")]
+    url: Option<String>,
     /// A built-in probe's name, or a component file
     #[arg(long, default_value = "http", value_name = "NAME|FILE")]
     probe: String,
@@ -82,6 +85,7 @@ fn prepare(arguments: &Arguments, sandbox: &Sandbox) -> Result<(Prepared, Option
     let source = probes::find(&arguments.probe)?;
     let probe = sandbox.load(&source.component, source.beside.as_deref())?;
     let mut words = arguments.set.clone();
+    words.extend(arguments.url.as_ref().map(|url| format!("url={url}")));
     let mut note = None;
     if arguments.probe == "http" && words.is_empty() && arguments.settings.is_none() {
         let address =

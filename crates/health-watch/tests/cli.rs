@@ -82,6 +82,7 @@ fn exit_codes_follow_the_status() {
     let (up, down) =
         (Server::start(OK), Server::start("HTTP/1.1 503 No\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"));
     check(&["check", "--set", &up.url()], 0, "up");
+    check(&["check", &format!("http://{}/", up.address)], 0, "up");
     check(&["check", "--set", &up.url(), "--set", r#"expect.response_time_ms={"degraded":0}"#], 1, "degraded");
     check(&["check", "--set", &down.url()], 2, "expected status 200-299, got 503");
     check(&["check", "--set", &format!("url=http://localhost:{}/", up.address.port())], 3, "unknown (denied)");

@@ -43,13 +43,33 @@ pub(super) struct Trace {
     /// What tasks of the effect's own took of CPU time.
     pub(super) spawned: Spawned,
     phase: Option<Phase>,
+    /// When it began, nanoseconds after the wire was made.
+    phase_began_ns: u64,
 }
 
 impl Trace {
     /// Begins a phase.
     fn enter(&mut self, phase: Phase) -> u64 {
         self.phase = Some(phase);
-        self.wire.now_ns()
+        self.phase_began_ns = self.wire.now_ns();
+        self.phase_began_ns
+    }
+
+    /// Ends the phase in which the effect failed, so that its time is not lost.
+    fn fail(&mut self) {
+        let took = self.since_us(self.phase_began_ns);
+        match self.phase {
+            Some(Phase::Resolve) => self.phases.resolve_us = took,
+            Some(Phase::Connect) => self.phases.connect_us = took,
+            Some(Phase::Tls) => self.phases.tls_us = Some(took),
+            Some(Phase::Send | Phase::Wait) => {
+                let sent_ns = self.wire.last_write_ns().max(self.phase_began_ns);
+                self.phases.send_us = (sent_ns - self.phase_began_ns) / 1000;
+                self.phases.wait_us = self.since_us(sent_ns);
+            }
+            Some(Phase::Receive) => self.phases.receive_us = took,
+            None => {}
+        }
     }
 
     fn since_us(&self, began_ns: u64) -> u64 {
@@ -78,6 +98,9 @@ pub(super) async fn perform(
     trace.wire.allow(permit.bytes_in_left(), permit.bytes_out_left());
     let ended =
         tokio::time::timeout_at(permit.deadline().into(), exchange(broker, permit, request, secrets, trace)).await;
+    if !matches!(ended, Ok(Ok(_))) {
+        trace.fail();
+    }
     trace.phases.total_us = u64::try_from(permit.began().elapsed().as_micros()).unwrap_or(u64::MAX);
     match ended {
         Ok(Ok(mut response)) => {
