@@ -1,8 +1,8 @@
 //! Components that must not be accepted, and limits that hold from the first instruction on.
 
-use crate::support::{Case, EMPTY, HTTP, assert_outcome, block_on};
+use crate::support::{Case, EMPTY, HTTP, assert_outcome, block_on, on_both};
 use health_watch_capability::manifest::SECTION;
-use health_watch_sandbox::{Join, LoadError, Outcome};
+use health_watch_sandbox::{Join, LoadError};
 use serde_json::json;
 
 const MANIFEST: &str = r#"{"manifestVersion":1,"name":"made-up","version":"1.0.0"}"#;
@@ -161,8 +161,10 @@ fn probe_beside(module: &str, beside: &str) -> Vec<u8> {
     component(&text, Some(MANIFEST))
 }
 
-fn run(bytes: &'static [u8]) -> Outcome {
-    Case::new(bytes, json!({})).run(&Join::InProcess)
+/// Runs it through both joins.
+#[track_caller]
+fn both(name: &str, bytes: &'static [u8], expected: &str) {
+    on_both(|join| assert_outcome(name, &join, &Case::new(bytes, json!({})).run(&join), expected, ""));
 }
 
 const QUIET_CHECK: &str = r#"(func (export "check") (param i32 i32) (result i32) (i32.const 512))"#;
@@ -171,19 +173,19 @@ const QUIET_CHECK: &str = r#"(func (export "check") (param i32 i32) (result i32)
 #[test]
 fn a_probe_by_hand_runs() {
     let bytes = probe(&format!(r#"(memory (export "memory") 1) {QUIET_CHECK}"#)).leak();
-    assert_outcome("by hand", &Join::InProcess, &run(bytes), "up", "");
+    both("by hand", bytes, "up");
 }
 
 #[test]
 fn instantiation_is_metered() {
     let spin = format!(r#"(memory (export "memory") 1) {QUIET_CHECK} (func $start (loop $l br $l)) (start $start)"#);
-    assert_outcome("start", &Join::InProcess, &run(probe(&spin).leak()), "unknown (over quota: cpu)", "");
+    both("start", probe(&spin).leak(), "unknown (over quota: cpu)");
 }
 
 #[test]
 fn initial_memory_is_metered() {
     let large = format!(r#"(memory (export "memory") 300) {QUIET_CHECK}"#);
-    assert_outcome("large", &Join::InProcess, &run(probe(&large).leak()), "unknown (over quota: memory)", "");
+    both("large", probe(&large).leak(), "unknown (over quota: memory)");
 }
 
 #[test]
@@ -194,8 +196,8 @@ fn memory_is_metered_as_it_grows() {
         )
     };
     // 16 MiB are 256 pages: 100 and 100 more fit, 200 and 200 more do not.
-    assert_outcome("fits", &Join::InProcess, &run(probe(&grow(100)).leak()), "up", "");
-    assert_outcome("does not", &Join::InProcess, &run(probe(&grow(200)).leak()), "unknown (over quota: memory)", "");
+    both("fits", probe(&grow(100)).leak(), "up");
+    both("does not", probe(&grow(200)).leak(), "unknown (over quota: memory)");
 }
 
 #[test]
@@ -204,8 +206,8 @@ fn a_second_memory_is_not_a_second_limit() {
         let second = format!("(core module $n (memory {pages})) (core instance (instantiate $n))");
         probe_beside(&format!(r#"(memory (export "memory") {pages}) {QUIET_CHECK}"#), &second).leak()
     };
-    assert_outcome("fits", &Join::InProcess, &run(two(100)), "up", "");
-    assert_outcome("does not", &Join::InProcess, &run(two(200)), "unknown (over quota: memory)", "");
+    both("fits", two(100), "up");
+    both("does not", two(200), "unknown (over quota: memory)");
 }
 
 #[test]
@@ -213,9 +215,8 @@ fn tables_are_metered_together() {
     let tables = |elements: u32| {
         format!(r#"(memory (export "memory") 1) (table {elements} funcref) (table {elements} funcref) {QUIET_CHECK}"#)
     };
-    assert_outcome("two that fit", &Join::InProcess, &run(probe(&tables(9_000)).leak()), "up", "");
-    let outcome = run(probe(&tables(15_000)).leak());
-    assert_outcome("two that do not", &Join::InProcess, &outcome, "unknown (over quota: table)", "");
+    both("two that fit", probe(&tables(9_000)).leak(), "up");
+    both("two that do not", probe(&tables(15_000)).leak(), "unknown (over quota: table)");
     // One that no slot of the pool holds is refused before it could run.
     refused(&probe(&tables(30_000)), None, "exceeds the limit of 20000");
 }
@@ -230,7 +231,7 @@ fn broken_answers_are_traps() {
         r#"(func (export "check") (param i32 i32) (result i32) (i32.div_u (i32.const 1) (i32.const 0)))"#,
     ] {
         let bytes = probe(&format!(r#"(memory (export "memory") 1) {check}"#)).leak();
-        assert_outcome(check, &Join::InProcess, &run(bytes), "unknown (probe trapped)", "");
+        both(check, bytes, "unknown (probe trapped)");
     }
 }
 
