@@ -42,7 +42,7 @@ impl Runner {
     ) -> Result<Ended, String> {
         let Some(_slot) = self.slot().await else { return Err("the runner has stopped".to_owned()) };
         let _running = self.ticker.enter();
-        let mut store = self.store(Host::new(seam, limits, clock, started), limits);
+        let mut store = self.store(Host::new(seam, limits, clock, started));
         let meter = Arc::clone(&store.data().cpu);
         let deadline = started + Duration::from_millis(limits.wall_ms);
         let called = {
@@ -63,7 +63,7 @@ impl Runner {
     }
 
     /// The one place where a store is made: no path can lose a limit.
-    fn store(&self, host: Host, _limits: &Limits) -> Store<Host> {
+    fn store(&self, host: Host) -> Store<Host> {
         let mut store = Store::new(&self.engine, host);
         store.limiter(|host| &mut host.space);
         store.set_hostcall_fuel(HOSTCALL_BYTES_MAX);
